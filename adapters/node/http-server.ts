@@ -1,0 +1,161 @@
+// HTTP and WebSocket on one port: node:http in front of the core's fetch handler. Whatever node:http would answer by itself
+// is answered as a problem too.
+import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+import { getRequestListener, RequestError } from '@hono/node-server';
+import { WebSocketServer } from 'ws';
+
+import type { ServerApp } from '../../src/app.ts';
+import { FEED_PROTOCOL } from '../../src/auth.ts';
+import { problemResponse } from '../../src/http.ts';
+import { MAX_INBOUND_MESSAGE_BYTES } from '../../src/limits.ts';
+import type { UpgradeSocket } from '../../src/ports.ts';
+import { ProblemError } from '../../src/problems.ts';
+import { connectFeed } from './feed-socket.ts';
+
+/** Request line and headers; Node's own default, written down. */
+const MAX_HEADER_BYTES = 16 * 1024;
+/** A client that dawdles over its headers or its 64 KiB of body holds a connection, no more than this long. */
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 30_000;
+/** Longer than the 60 s that proxies commonly keep idle connections, so that they close first. */
+const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+
+export interface NodeHttpServer {
+  readonly server: Server;
+  /** Ends the WebSockets that are still open. */
+  readonly destroyWebSockets: () => void;
+}
+
+export function createHttpServer(app: ServerApp): NodeHttpServer {
+  const listener = getRequestListener((request) => app.fetch(request), { errorHandler: answerError });
+  const server = createServer(
+    {
+      maxHeaderSize: MAX_HEADER_BYTES,
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
+      // Without this `Upgrade: h2c`, which curl --http2 sends, would take an ordinary request off the HTTP path.
+      shouldUpgradeCallback: (request: IncomingMessage) =>
+        request.headers.upgrade?.toLowerCase() === 'websocket',
+    },
+    listener,
+  );
+  // By default Node answers an unknown Expect with an empty 417.
+  server.on('checkExpectation', listener);
+  server.on('clientError', answerClientError);
+
+  const webSockets = new Set<Duplex>();
+  const webSocketServer = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    // Compression costs memory per socket and invites bombs; connectFeed relies on its absence.
+    perMessageDeflate: false,
+    maxPayload: MAX_INBOUND_MESSAGE_BYTES,
+    handleProtocols: (offered) => (offered.has(FEED_PROTOCOL) ? FEED_PROTOCOL : false),
+  });
+  server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // A client that leaves now must not end the process.
+    socket.on('error', () => {});
+    let upgraded = false;
+    const upgrade: UpgradeSocket = (onOpen) => {
+      upgraded = true;
+      webSocketServer.handleUpgrade(incoming, socket, head, (webSocket) => {
+        webSockets.add(socket);
+        socket.on('close', () => webSockets.delete(socket));
+        connectFeed(webSocket, socket, onOpen);
+      });
+      return new Response(null);
+    };
+    void answerUpgrade(app, incoming, upgrade).then((response) => {
+      if (!upgraded) void writeResponse(incoming, socket, response);
+    });
+  });
+  return {
+    server,
+    destroyWebSockets: () => {
+      for (const socket of webSockets) socket.destroy();
+    },
+  };
+}
+
+async function answerUpgrade(
+  app: ServerApp,
+  incoming: IncomingMessage,
+  upgrade: UpgradeSocket,
+): Promise<Response> {
+  try {
+    return await app.fetch(toRequest(incoming), upgrade);
+  } catch (error) {
+    return answerError(error);
+  }
+}
+
+/** The listener makes requests of its own kind; an upgrade does not pass it. */
+function toRequest(incoming: IncomingMessage): Request {
+  const headers = new Headers();
+  for (const [name, values] of Object.entries(incoming.headersDistinct)) {
+    for (const value of values ?? []) headers.append(name, value);
+  }
+  try {
+    const url = `http://${incoming.headers.host ?? 'localhost'}${incoming.url ?? '/'}`;
+    return new Request(url, { method: incoming.method ?? 'GET', headers });
+  } catch (error) {
+    throw new ProblemError('bad-request', 'the request line or the Host header is not valid', {
+      cause: error,
+    });
+  }
+}
+
+/** A refused upgrade; the connection is closed behind it. */
+async function writeResponse(incoming: IncomingMessage, socket: Duplex, response: Response): Promise<void> {
+  const outgoing = new ServerResponse(incoming);
+  outgoing.shouldKeepAlive = false;
+  outgoing.assignSocket(socket as Parameters<ServerResponse['assignSocket']>[0]);
+  const body = new Uint8Array(await response.arrayBuffer());
+  outgoing.writeHead(response.status, {
+    ...Object.fromEntries(response.headers),
+    'content-length': body.byteLength,
+  });
+  outgoing.end(body, () => socket.end());
+}
+
+function answerError(error: unknown): Response {
+  return problemResponse(
+    error instanceof RequestError
+      ? new ProblemError('bad-request', 'the request line or the Host header is not valid')
+      : error,
+  );
+}
+
+/** What the HTTP parser refuses never becomes a request; the answer is written by hand. */
+function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, detail] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', `the headers are larger than ${MAX_HEADER_BYTES} bytes`]
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'the request took too long to arrive']
+        : ['400 Bad Request', 'this is not an HTTP/1.1 request'];
+  const body = JSON.stringify({
+    type: '/problems/bad-request',
+    title: 'Bad Request',
+    status: Number.parseInt(status, 10),
+    detail,
+  });
+  socket.end(
+    [
+      `HTTP/1.1 ${status}`,
+      'access-control-allow-origin: *',
+      'content-type: application/problem+json',
+      `content-length: ${body.length}`,
+      'connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}

@@ -1,0 +1,167 @@
+// Whether a document may become a formation: the rules of the contract's section 6 in their order. Pure: it reads the view
+// and writes nothing; that the name is still free when the event is written is the log's to decide (writer.ts).
+import type { FormationDocument, FormationMember } from './documents.ts';
+import { holderOf, isLive, type ProjectionState } from './projection.ts';
+import type { Authority } from './schemas.ts';
+import { excerpt, excerpts } from './text.ts';
+
+export type Verdict =
+  | { readonly ok: true }
+  | {
+      readonly ok: false;
+      readonly code:
+        | 'bad-request'
+        | 'conflict'
+        | 'formation/no-coordinator'
+        | 'formation/duplicate-member-id'
+        | 'formation/authority-not-narrowing'
+        | 'formation/cycle';
+      readonly detail: string;
+    };
+
+type Rule = (document: FormationDocument) => Verdict | null;
+
+const ADMITTED: Verdict = { ok: true };
+const NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$/;
+
+/** Admitted, or the first violation in the contract's order. */
+export function decide(document: FormationDocument, state: ProjectionState): Verdict {
+  for (const rule of RULES) {
+    const violation = rule(document);
+    if (violation !== null) return violation;
+  }
+  const holder = holderOf(state, document.name);
+  return holder !== null && isLive(holder) ? nameTaken(document.name, holder.id) : ADMITTED;
+}
+
+/** The answer for a name that a live formation holds. */
+export function nameTaken(name: string, holderId: string): Verdict & { ok: false } {
+  return { ok: false, code: 'conflict', detail: `formation name "${name}" is held by ${holderId}` };
+}
+
+const nameIsValid: Rule = ({ name }) =>
+  NAME.test(name)
+    ? null
+    : {
+        ok: false,
+        code: 'bad-request',
+        detail:
+          `formation name "${excerpt(name)}" is not valid: 1 to 253 of A-Z a-z 0-9 . _ -, ` +
+          'not starting or ending with - or .',
+      };
+
+const coordinatorIsMember: Rule = ({ coordinator, members }) =>
+  members.some((member) => member.id === coordinator)
+    ? null
+    : {
+        ok: false,
+        code: 'formation/no-coordinator',
+        detail: `coordinator "${excerpt(coordinator)}" is not among the members`,
+      };
+
+const idsAreUnique: Rule = ({ members }) => {
+  const seen = new Set<string>();
+  const repeated = new Set<string>();
+  for (const { id } of members) {
+    if (seen.has(id)) repeated.add(id);
+    seen.add(id);
+  }
+  if (repeated.size === 0) return null;
+  return {
+    ok: false,
+    code: 'formation/duplicate-member-id',
+    detail: `member ids given more than once: ${excerpts(repeated)}`,
+  };
+};
+
+const authorityHasASource: Rule = ({ coordinator, members }) => {
+  const ids = new Set(members.map((member) => member.id));
+  const faults: string[] = [];
+  for (const { id, authorizedBy } of members) {
+    if (id === coordinator) {
+      if (authorizedBy !== null) {
+        faults.push(`coordinator "${excerpt(id)}" must not be authorized by "${excerpt(authorizedBy)}"`);
+      }
+    } else if (authorizedBy === null) {
+      faults.push(`member "${excerpt(id)}" has no authorizedBy`);
+    } else if (!ids.has(authorizedBy)) {
+      faults.push(`member "${excerpt(id)}" is authorized by "${excerpt(authorizedBy)}", which is no member`);
+    }
+  }
+  return faults.length === 0 ? null : notNarrowing(faults);
+};
+
+/** Follows each member up once: what is reached again on the same way up is a cycle, what was cleared before is not. */
+const authorityHasNoCycle: Rule = ({ members }) => {
+  const parents = new Map(members.map((member) => [member.id, member.authorizedBy]));
+  const cleared = new Set<string>();
+  const cycles: string[] = [];
+  for (const { id } of members) {
+    const way: string[] = [];
+    const onWay = new Set<string>();
+    let at: string | null = id;
+    while (at !== null && !cleared.has(at) && !onWay.has(at)) {
+      way.push(at);
+      onWay.add(at);
+      at = parents.get(at) ?? null;
+    }
+    if (at !== null && onWay.has(at)) cycles.push(excerpts([...way.slice(way.indexOf(at)), at]));
+    for (const cell of way) cleared.add(cell);
+  }
+  if (cycles.length === 0) return null;
+  return { ok: false, code: 'formation/cycle', detail: `members authorize each other: ${cycles.join('; ')}` };
+};
+
+const authorityNarrows: Rule = ({ members }) => {
+  const byId = new Map(members.map((member) => [member.id, member]));
+  // A parent with many children is turned into a set once.
+  const granted = new Map<string, Set<string>>();
+  const faults: string[] = [];
+  for (const member of members) {
+    const parent = member.authorizedBy === null ? undefined : byId.get(member.authorizedBy);
+    if (parent === undefined || member.authority === null) continue;
+    let parentGrants = granted.get(parent.id);
+    if (parentGrants === undefined) {
+      granted.set(parent.id, (parentGrants = new Set(grantsOf(parent).map((grant) => grant.key))));
+    }
+    const excess = grantsOf(member).filter((grant) => !parentGrants.has(grant.key));
+    if (excess.length > 0) {
+      faults.push(
+        `member "${excerpt(member.id)}" has more than its parent "${excerpt(parent.id)}": ` +
+          excess.map((grant) => grant.shown).join(', '),
+      );
+    }
+  }
+  return faults.length === 0 ? null : notNarrowing(faults);
+};
+
+const RULES: readonly Rule[] = [
+  nameIsValid,
+  coordinatorIsMember,
+  idsAreUnique,
+  authorityHasASource,
+  authorityHasNoCycle,
+  authorityNarrows,
+];
+
+function notNarrowing(faults: readonly string[]): Verdict {
+  return { ok: false, code: 'formation/authority-not-narrowing', detail: faults.join('; ') };
+}
+
+function grantsOf({ authority }: FormationMember): { key: string; shown: string }[] {
+  return authority === null ? [] : [...egressGrants(authority), ...secretGrants(authority)];
+}
+
+function egressGrants(authority: Authority): { key: string; shown: string }[] {
+  return (authority.egressRules ?? []).map(({ host, port, protocol }) => ({
+    key: JSON.stringify(['egress', host.toLowerCase(), port, protocol ?? null]),
+    shown: `egress to ${excerpt(host)}:${port}${protocol ? `/${excerpt(protocol)}` : ''}`,
+  }));
+}
+
+function secretGrants(authority: Authority): { key: string; shown: string }[] {
+  return (authority.secretRefs ?? []).map((secret) => ({
+    key: JSON.stringify(['secret', secret]),
+    shown: `secret "${excerpt(secret)}"`,
+  }));
+}

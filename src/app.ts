@@ -1,0 +1,90 @@
+// The HTTP application: what every request passes before its route, in the contract's order (preflight, authentication,
+// readiness, path), then the routes. The first steps are a plain function and routes answer synchronously where they can: a
+// middleware chain costs more than most answers here.
+import { Hono } from 'hono';
+
+import type { Authenticator } from './auth.ts';
+import type { ControlPlane } from './control-plane.ts';
+import { preflight, problemResponse } from './http.ts';
+import type { Clock, Log, UpgradeSocket } from './ports.ts';
+import { ProblemError, toProblem, unavailable } from './problems.ts';
+import { canonicalPath, rawPathOf } from './query.ts';
+import { cellRoutes } from './routes/cells.ts';
+import { eventRoutes } from './routes/events.ts';
+import { feedRoutes } from './routes/feed.ts';
+import { formationRoutes } from './routes/formations.ts';
+import { type BuildInfo, metaRoutes } from './routes/meta.ts';
+import type { RequestBindings } from './routes/routing.ts';
+import { excerpt } from './text.ts';
+import { Writer } from './writer.ts';
+
+export interface AppOptions {
+  readonly controlPlane: ControlPlane;
+  readonly authenticator: Authenticator;
+  readonly clock: Clock;
+  readonly logger: Log;
+  readonly build: BuildInfo;
+}
+
+export interface ServerApp {
+  /** Answers one request; `upgrade` accepts its WebSocket and is null when the request asks for none. */
+  readonly fetch: (request: Request, upgrade?: UpgradeSocket | null) => Response | Promise<Response>;
+}
+
+export function createApp({ controlPlane, authenticator, clock, logger, build }: AppOptions): ServerApp {
+  const app = new Hono<{ Bindings: RequestBindings }>({ getPath: pathOf });
+  const writer = new Writer(controlPlane, clock);
+  formationRoutes(app, controlPlane, writer);
+  cellRoutes(app, controlPlane);
+  eventRoutes(app, controlPlane);
+  feedRoutes(app, controlPlane);
+  metaRoutes(app, build);
+  app.notFound((c) =>
+    problemResponse(new ProblemError('not-found', `there is nothing at ${excerpt(c.req.path)}`)),
+  );
+  app.onError((error) => answer(error));
+
+  const answer = (error: unknown): Response => {
+    const problem = toProblem(error);
+    const { cause } = problem.options;
+    if (problem.status === 500) logger.error('request failed', { error: describe(cause) });
+    else if (cause !== undefined)
+      logger.warn('request refused', { detail: problem.message, error: describe(cause) });
+    return problemResponse(problem);
+  };
+
+  return {
+    fetch(request, upgrade = null) {
+      if (request.method === 'OPTIONS') return preflight();
+      const { headers } = request;
+      const operator = upgrade === null ? authenticator.request(headers) : authenticator.upgrade(headers);
+      if (operator === null) {
+        return problemResponse(
+          new ProblemError('unauthorized', 'the bearer token is missing or not valid', {
+            headers: { 'www-authenticate': 'Bearer' },
+          }),
+        );
+      }
+      if (!controlPlane.serving) return problemResponse(notReady(controlPlane));
+      if (canonicalPath(rawPathOf(request.url)) === null) {
+        return problemResponse(new ProblemError('bad-request', 'the path is not UTF-8'));
+      }
+      return app.fetch(request, { operator, upgrade });
+    },
+  };
+}
+
+/** What hono routes on. It decodes parameters itself, once, and finds them in the one spelling that survives that. */
+function pathOf(request: Request): string {
+  const path = rawPathOf(request.url);
+  return canonicalPath(path) ?? path;
+}
+
+function notReady({ progress: { cursor, target } }: ControlPlane): ProblemError {
+  const so = target === null ? 'waiting for the event store' : `replayed ${cursor} of ${target}`;
+  return unavailable(`the server is starting: ${so}`);
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,66 @@
+// Who may ask: the bearer token, compared in constant time, from the Authorization header or, for browsers, which cannot
+// set headers on a WebSocket, from a subprotocol (contract, sections 5 and 7).
+import { encodeUtf8 } from './utf8.ts';
+
+/** The subprotocol that the server selects when a client offers it. */
+export const FEED_PROTOCOL = 'cellos.v1';
+
+const SCHEME = 'Bearer ';
+const PROTOCOL_PREFIX = 'cellos.bearer.';
+
+/** Who a request comes from, or null. */
+export interface Authenticator {
+  readonly request: (headers: Headers) => string | null;
+  /** For an upgrade: the header or the subprotocol. */
+  readonly upgrade: (headers: Headers) => string | null;
+}
+
+/** One token, whose bearer acts as `operator`. */
+export function createAuthenticator(token: string, operator: string): Authenticator {
+  // Header values arrive as one character per byte.
+  const expected = byteString(encodeUtf8(token));
+  const expectedProtocol = base64url(expected);
+  const request = (headers: Headers) => {
+    const value = headers.get('authorization');
+    if (value === null || !value.startsWith(SCHEME)) return null;
+    return equalInConstantTime(value.slice(SCHEME.length), expected) ? operator : null;
+  };
+  return {
+    request,
+    upgrade(headers) {
+      const byHeader = request(headers);
+      if (byHeader !== null) return byHeader;
+      const offered = offeredProtocols(headers).filter((protocol) => protocol.startsWith(PROTOCOL_PREFIX));
+      return offered.some((protocol) =>
+        equalInConstantTime(protocol.slice(PROTOCOL_PREFIX.length), expectedProtocol),
+      )
+        ? operator
+        : null;
+    },
+  };
+}
+
+/** The subprotocols of a handshake, in the client's order. */
+export function offeredProtocols(headers: Headers): string[] {
+  return (headers.get('sec-websocket-protocol') ?? '')
+    .split(',')
+    .map((protocol) => protocol.trim())
+    .filter((protocol) => protocol !== '');
+}
+
+/** The time depends on the length of what was presented, which its sender knows, and on nothing else. */
+function equalInConstantTime(presented: string, expected: string): boolean {
+  let difference = presented.length ^ expected.length;
+  for (let at = 0; at < presented.length; at++) {
+    difference |= presented.charCodeAt(at) ^ expected.charCodeAt(at % expected.length);
+  }
+  return difference === 0;
+}
+
+function byteString(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
+}
+
+function base64url(bytes: string): string {
+  return btoa(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}

@@ -1,0 +1,85 @@
+// CloudEvents in and out: decoding a log entry once, the envelope of our own events, and feed frames spliced from the
+// published text, never serialised again (design D4).
+import type { EventEntry, FormationPhase, Position } from './model.ts';
+import type { LogEntry } from './ports.ts';
+import { decodeUtf8 } from './utf8.ts';
+
+/** Decodes and parses the payload once for everybody. Never throws. */
+export function decodeEntry(entry: LogEntry): EventEntry {
+  const text = decodeUtf8(entry.payload);
+  if (text !== null) {
+    try {
+      return { seq: entry.seq, subject: entry.subject, text, event: JSON.parse(text) as unknown };
+    } catch {
+      // Not JSON: the entry has no text, like one that is not UTF-8.
+    }
+  }
+  return { seq: entry.seq, subject: entry.subject, text: null, event: undefined };
+}
+
+/** What the feed and the pages of events show for one entry. */
+export function frameText(seq: Position, text: string): string {
+  return `{"seq":${seq},"event":${text}}`;
+}
+
+const TYPE_PREFIX = 'dev.cellos.events.cell.formation.v1.';
+
+/** The last segment of a formation event's type and subject. */
+export function phaseSegment(phase: FormationPhase): string {
+  return phase === 'PENDING' ? 'created' : phase.toLowerCase();
+}
+
+/** `cellos.events.formations.{id}.{phase}` */
+export function formationSubject(id: string, phase: FormationPhase): string {
+  return `cellos.events.formations.${id}.${phaseSegment(phase)}`;
+}
+
+export interface FormationEvent {
+  readonly eventId: string;
+  readonly operator: string;
+  readonly time: Date;
+  /** A valid W3C traceparent or null. */
+  readonly traceparent: string | null;
+  readonly phase: FormationPhase;
+  readonly formationId: string;
+  readonly formationName: string;
+  readonly cellCount: number;
+  readonly failedCellIds: readonly string[];
+  readonly reason: string | null;
+  /** JSON text, with `created` only. */
+  readonly document: string | null;
+}
+
+/** The event as JSON text (contract, section 4); the document is spliced in as it is spelled. */
+export function formationEventText(event: FormationEvent): string {
+  const data = JSON.stringify({
+    formationId: event.formationId,
+    formationName: event.formationName,
+    cellCount: event.cellCount,
+    failedCellIds: event.failedCellIds,
+    ...(event.reason === null ? {} : { reason: event.reason }),
+  });
+  const dataWithDocument =
+    event.document === null ? data : `${data.slice(0, -1)},"document":${event.document}}`;
+  const head = JSON.stringify({
+    specversion: '1.0',
+    id: event.eventId,
+    source: `principal://operator/${encodeURIComponent(event.operator.toWellFormed())}`,
+    type: `${TYPE_PREFIX}${phaseSegment(event.phase)}`,
+    datacontenttype: 'application/json',
+  });
+  const tail = JSON.stringify({ time: event.time.toISOString(), traceparent: event.traceparent });
+  return `${head.slice(0, -1)},"data":${dataWithDocument},${tail.slice(1)}`;
+}
+
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/;
+
+/** The header's value when W3C Trace Context (section 3.2) calls it valid, else null. */
+export function parseTraceparent(value: string | null): string | null {
+  const match = value === null ? null : TRACEPARENT.exec(value);
+  if (value === null || match === null) return null;
+  if (/^0+$/.test(match[1] as string) || /^0+$/.test(match[2] as string)) return null;
+  // Version ff is forbidden; version 00 has exactly four fields.
+  if (value.startsWith('ff') || (value.startsWith('00') && match[3] !== undefined)) return null;
+  return value;
+}

@@ -1,0 +1,176 @@
+// The CELLOS_* environment as one checked value (contract, section 8). What a runtime can do, such as reading a file or
+// speaking TCP to the broker, is handed in; messages name the variable and what it should be.
+import { type LogLevel, parseLogLevel } from './logger.ts';
+import { percentDecode } from './query.ts';
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface BrokerConfig {
+  readonly transport: 'websocket' | 'tcp';
+  /** Without user information. */
+  readonly servers: readonly string[];
+  readonly user: string | null;
+  readonly password: string | null;
+  readonly token: string | null;
+  /** The text of a credentials file. */
+  readonly credentials: string | null;
+}
+
+export interface Config {
+  readonly bind: { readonly host: string; readonly port: number };
+  readonly broker: BrokerConfig;
+  readonly replicas: number;
+  readonly apiToken: string;
+  readonly operatorId: string;
+  readonly skipReplay: boolean;
+  readonly logLevel: LogLevel;
+}
+
+export interface ConfigCapabilities {
+  /** Whether nats:// and tls:// can be spoken. */
+  readonly tcp: boolean;
+  /** Absent where there is no file system; throws when the file cannot be read. */
+  readonly readTextFile?: (path: string) => string;
+}
+
+/** A variable that keeps the server from starting. */
+export class ConfigError extends Error {
+  readonly variable: string;
+
+  constructor(variable: string, message: string) {
+    super(`${variable} ${message}`);
+    this.name = 'ConfigError';
+    this.variable = variable;
+  }
+}
+
+const DEFAULT_OPERATOR = 'bearer-token-operator';
+
+/** Ignoring a demand for signatures would project what the operator wants kept out. */
+const NOT_YET_SUPPORTED = [
+  'CELLOS_EVENT_REQUIRE_SIGNED',
+  'CELLOS_EVENT_VERIFY_KEYS',
+  'CELLOS_EVENT_VERIFY_KEYS_PATH',
+  'CELLOS_EVENT_SIGNING_KEY',
+];
+
+/** Throws ConfigError for the first variable that does not fit. */
+export function parseConfig(environment: Environment, capabilities: ConfigCapabilities): Config {
+  const value = (name: string) => {
+    const text = environment[name]?.trim();
+    return text === undefined || text === '' ? null : text;
+  };
+  const apiToken = value('CELLOS_SERVER_API_TOKEN');
+  if (apiToken === null) {
+    throw new ConfigError('CELLOS_SERVER_API_TOKEN', 'is not set: every request needs a bearer token');
+  }
+  for (const name of NOT_YET_SUPPORTED) {
+    if (value(name) !== null) throw new ConfigError(name, 'is set, but signed events are not supported yet');
+  }
+  const skip = value('CELLOS_SERVER_SKIP_REPLAY')?.toLowerCase();
+  return {
+    bind: parseBind(value('CELLOS_SERVER_BIND') ?? '127.0.0.1:8080'),
+    broker: parseBroker(
+      value('CELLOS_NATS_URL') ?? 'ws://127.0.0.1:9222',
+      value('CELLOS_NATS_CREDS'),
+      capabilities,
+    ),
+    replicas: parseReplicas(value('CELLOS_STREAM_REPLICAS') ?? '1'),
+    apiToken,
+    operatorId: value('CELLOS_SERVER_OPERATOR_ID') ?? DEFAULT_OPERATOR,
+    skipReplay: skip === '1' || skip === 'true',
+    logLevel: parseLogLevel(environment['RUST_LOG'] || environment['LOG_LEVEL']),
+  };
+}
+
+function parseBind(text: string): Config['bind'] {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^:[\]]+)):(\d{1,5})$/i.exec(text);
+  const port = Number(match?.[3]);
+  if (match === null || port > 65_535) {
+    throw new ConfigError('CELLOS_SERVER_BIND', `is not host:port, as in 127.0.0.1:8080: "${text}"`);
+  }
+  return { host: (match[1] ?? match[2]) as string, port };
+}
+
+function parseReplicas(text: string): number {
+  if (!/^[1-5]$/.test(text)) throw new ConfigError('CELLOS_STREAM_REPLICAS', `is not 1 to 5: "${text}"`);
+  return Number(text);
+}
+
+const TRANSPORTS: Readonly<Record<string, BrokerConfig['transport']>> = {
+  'ws:': 'websocket',
+  'wss:': 'websocket',
+  'nats:': 'tcp',
+  'tls:': 'tcp',
+};
+
+function brokerError(message: string): ConfigError {
+  return new ConfigError('CELLOS_NATS_URL', message);
+}
+
+function parseBroker(
+  text: string,
+  credentials: string | null,
+  { tcp, readTextFile }: ConfigCapabilities,
+): BrokerConfig {
+  const urls = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
+    .map((part) => {
+      // The text may hold a password, so it is not repeated.
+      if (!URL.canParse(part)) throw brokerError('is not a URL, as in ws://127.0.0.1:9222');
+      return new URL(part);
+    });
+  const transports = new Set(urls.map((url) => TRANSPORTS[url.protocol]));
+  const [transport] = transports;
+  const schemes = tcp ? 'ws://, wss://, nats:// or tls://' : 'ws:// or wss://';
+  if (urls.length === 0 || transports.has(undefined) || transport === undefined) {
+    throw brokerError(`is not ${schemes}`);
+  }
+  if (transports.size > 1) throw brokerError('mixes ws:// or wss:// with nats:// or tls://');
+  if (transport === 'tcp' && !tcp) {
+    throw brokerError(
+      `is not ${schemes}: this runtime reaches the broker through its websocket listener only`,
+    );
+  }
+  const first = urls.find((url) => url.username !== '');
+  const user = userInformation(first?.username);
+  const password = userInformation(first?.password);
+  return {
+    transport,
+    servers: urls.map(
+      (url) => `${url.protocol}//${url.host}${url.pathname === '/' ? '' : url.pathname}${url.search}`,
+    ),
+    user: password === null ? null : user,
+    password,
+    // A single name before the @ is a token, as for every NATS client.
+    token: password === null ? user : null,
+    credentials: credentials === null ? null : readCredentials(credentials, readTextFile),
+  };
+}
+
+function userInformation(text = ''): string | null {
+  if (text === '') return null;
+  const decoded = percentDecode(text);
+  if (decoded === null) throw brokerError('has a user or password that is not UTF-8');
+  return decoded;
+}
+
+function readCredentials(text: string, readTextFile: ConfigCapabilities['readTextFile']): string {
+  const variable = 'CELLOS_NATS_CREDS';
+  let credentials = text;
+  if (!text.includes('-----BEGIN')) {
+    if (readTextFile === undefined) throw new ConfigError(variable, 'is not the text of a credentials file');
+    try {
+      credentials = readTextFile(text);
+    } catch (error) {
+      const reason = (error as { code?: string }).code ?? 'unreadable';
+      throw new ConfigError(variable, `names a file that cannot be read: ${text} (${reason})`);
+    }
+  }
+  if (!/-----BEGIN NATS USER JWT-----[\s\S]*-----BEGIN USER NKEY SEED-----/.test(credentials)) {
+    throw new ConfigError(variable, 'holds no user JWT and seed');
+  }
+  return credentials;
+}

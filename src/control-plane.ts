@@ -1,0 +1,199 @@
+// Joins log, projection and feed: entries come in from the one tail, go through the reducer, and on to the feed and to
+// those who wait for their write. It owns the lifecycle; HTTP is the routes', deciding and publishing the writer's.
+import { decodeEntry, frameText } from './cloudevents.ts';
+import { toFact } from './facts.ts';
+import { Feed } from './feed.ts';
+import { isServing, nextPhase, type Phase, type PhaseEvent } from './lifecycle.ts';
+import { BROKER_GRACE_MS } from './limits.ts';
+import type { Position } from './model.ts';
+import type { Clock, EventLog, Log, LogBounds, LogEntry } from './ports.ts';
+import { unavailable } from './problems.ts';
+import { advance, evolve, initialState, type ProjectionState } from './projection.ts';
+import { Snapshots } from './snapshots.ts';
+import { Waiters } from './waiters.ts';
+
+export interface ControlPlaneOptions {
+  readonly log: EventLog;
+  readonly clock: Clock;
+  readonly logger: Log;
+  /** Start at the live tail with an empty view. */
+  readonly skipReplay?: boolean;
+}
+
+export class ControlPlane {
+  readonly log: EventLog;
+  readonly feed: Feed;
+  readonly #clock: Clock;
+  readonly #logger: Log;
+  readonly #skipReplay: boolean;
+  readonly #applied = new Waiters();
+  #state: ProjectionState = initialState();
+  #snapshots = new Snapshots(this.#state);
+  #phase: Phase = 'starting';
+  #bounds: LogBounds | null = null;
+  #startedAt = 0;
+  #lostReason: string | null = null;
+  #cancelGrace: (() => void) | null = null;
+  #whenServing = Promise.withResolvers<void>();
+
+  constructor({ log, clock, logger, skipReplay = false }: ControlPlaneOptions) {
+    this.log = log;
+    this.feed = new Feed(log, clock, logger);
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#skipReplay = skipReplay;
+  }
+
+  get state(): ProjectionState {
+    return this.#state;
+  }
+
+  get snapshots(): Snapshots {
+    return this.#snapshots;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** The stream's incarnation; null while no broker has been met. */
+  get epoch(): string | null {
+    return this.#bounds?.epoch ?? null;
+  }
+
+  /** Whether requests are answered; until then they get a 503 with the progress. */
+  get serving(): boolean {
+    return isServing(this.#phase);
+  }
+
+  /** For the 503 of a server that is not ready: cursor and the tail's sequence when last seen. */
+  get progress(): { cursor: Position; target: Position | null } {
+    return { cursor: this.#state.cursor, target: this.#bounds?.lastSeq ?? null };
+  }
+
+  /** Starts following the log. Called once. */
+  start(): void {
+    this.#startedAt = this.#clock.now();
+    this.#startGrace();
+    this.log.follow(this.#skipReplay ? 'tail' : 0, {
+      onOpened: (bounds, after) => this.#opened(bounds, after),
+      onEntry: (entry) => this.#entry(entry),
+      onCaughtUp: (position) => this.#caughtUp(position),
+      onReset: (bounds) => this.#reset(bounds),
+      onLost: (reason) => this.#lost(reason),
+    });
+  }
+
+  /** Resolves when requests are answered. */
+  whenServing(): Promise<void> {
+    return this.serving ? Promise.resolve() : this.#whenServing.promise;
+  }
+
+  /** Resolves once the projection has `position`. Rejects with the signal's reason, or 503 when it will never come. */
+  whenApplied(position: Position, signal: AbortSignal): Promise<void> {
+    if (this.#state.cursor >= position) return Promise.resolve();
+    return this.#applied.until(position, signal);
+  }
+
+  /** Closes the feed with 1001, refuses who still waits, and leaves the broker. */
+  async stop(): Promise<void> {
+    this.#transition('stopped');
+    this.#cancelGrace?.();
+    this.feed.shutdown();
+    this.#applied.rejectAll(unavailable('the server is shutting down'));
+    await this.log.close();
+  }
+
+  #opened(bounds: LogBounds, after: Position): void {
+    const first = this.#bounds === null;
+    this.#bounds = bounds;
+    this.#lostReason = null;
+    if (first) {
+      // A view that starts at the tail covers nothing before it, and neither does the feed's ring.
+      advance(this.#state, after);
+      this.feed.restart(after);
+    }
+    this.#cancelGrace?.();
+    this.#transition('opened');
+    this.feed.setConnected(true);
+    const { firstSeq, lastSeq, epoch } = bounds;
+    this.#logger.info(first ? 'event log opened' : 'event log reopened', { firstSeq, lastSeq, epoch });
+  }
+
+  #entry(entry: LogEntry): void {
+    const decoded = decodeEntry(entry);
+    const { warning } = evolve(this.#state, decoded.seq, toFact(decoded));
+    if (warning !== null) this.#logger.warn('event skipped', { seq: decoded.seq, reason: warning });
+    const { seq, subject, text } = decoded;
+    if (text === null) this.feed.advance(seq);
+    else this.feed.broadcast({ seq, subject, text: frameText(seq, text) });
+    this.#applied.reached(seq);
+  }
+
+  #caughtUp(position: Position): void {
+    advance(this.#state, position);
+    // A view that starts at the tail covers nothing before it, and neither does the ring.
+    if (
+      this.#skipReplay &&
+      this.#phase !== 'live' &&
+      this.#state.formations.size + this.#state.cells.size === 0
+    ) {
+      this.feed.restart(position);
+    }
+    this.feed.advance(position);
+    this.#applied.reached(position);
+    if (this.#phase === 'live') return;
+    this.#transition('caughtUp');
+    const { cursor, formations, cells } = this.#state;
+    this.#logger.info('projection is live', {
+      cursor,
+      formations: formations.size,
+      cells: cells.size,
+      ms: this.#clock.now() - this.#startedAt,
+    });
+  }
+
+  #reset(bounds: LogBounds): void {
+    this.#logger.warn('the event log is another one: rebuilding the projection', {
+      was: this.epoch,
+      is: bounds.epoch,
+      cursor: this.#state.cursor,
+    });
+    this.#state = initialState();
+    this.#snapshots = new Snapshots(this.#state);
+    this.#startedAt = this.#clock.now();
+    this.#transition('reset');
+    this.feed.closeReplaced(bounds);
+    this.feed.restart(0);
+    this.#applied.rejectAll(unavailable('the event store was replaced'));
+  }
+
+  #lost(reason: string): void {
+    // Each attempt to connect reports; the same reason again is no news.
+    if (reason !== this.#lostReason) {
+      this.#logger.warn('event log out of reach', { reason, cursor: this.#state.cursor });
+    }
+    this.#lostReason = reason;
+    this.#transition('lost');
+    this.feed.setConnected(false);
+    if (this.#phase === 'starting') this.#startGrace();
+  }
+
+  #startGrace(): void {
+    this.#cancelGrace ??= this.#clock.after(BROKER_GRACE_MS, () => {
+      this.#cancelGrace = null;
+      if (this.#phase === 'starting') {
+        this.#logger.warn('answering reads from what there is until the event log can be reached');
+      }
+      this.#transition('overdue');
+    });
+  }
+
+  #transition(event: PhaseEvent): void {
+    const was = isServing(this.#phase);
+    this.#phase = nextPhase(this.#phase, event);
+    const is = isServing(this.#phase);
+    if (is && !was) this.#whenServing.resolve();
+    else if (was && !is) this.#whenServing = Promise.withResolvers<void>();
+  }
+}

@@ -1,0 +1,110 @@
+// A submitted formation document: from the body's text to the flat document (contract, section 6). Pieces that admission
+// does not read keep their spelling, so the admitted document is put together from slices of the text.
+import * as v from 'valibot';
+
+import { depthOf, elementsOf, membersOf, minify } from './json-text.ts';
+import { MAX_DOCUMENT_DEPTH } from './limits.ts';
+import { type Authority, describeIssue, flatDocument, kubectlDocument } from './schemas.ts';
+import { excerpts } from './text.ts';
+
+export interface FormationMember {
+  readonly id: string;
+  readonly authorizedBy: string | null;
+  readonly authority: Authority | null;
+}
+
+/** A document of the right shape, not yet admitted. */
+export interface FormationDocument {
+  readonly name: string;
+  readonly coordinator: string;
+  readonly members: readonly FormationMember[];
+  /** The normalised document as JSON text. */
+  readonly text: string;
+}
+
+export type ParsedDocument =
+  | { readonly ok: true; readonly document: FormationDocument }
+  | { readonly ok: false; readonly detail: string };
+
+const KUBECTL_KEYS = ['apiVersion', 'kind', 'metadata', 'spec'];
+const FLAT_KEYS = ['name', 'coordinator', 'members'];
+
+/** Takes either shape; the detail names the first piece that does not fit. */
+export function parseDocument(body: string): ParsedDocument {
+  let value: unknown;
+  try {
+    value = JSON.parse(body);
+  } catch {
+    return refuse('the body is not JSON');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return refuse('the body is not a JSON object');
+  }
+  if (depthOf(body) > MAX_DOCUMENT_DEPTH) {
+    return refuse(`the document is nested more than ${MAX_DOCUMENT_DEPTH} levels deep`);
+  }
+  const kubectlKeys = KUBECTL_KEYS.filter((key) => Object.hasOwn(value, key));
+  const flatKeys = FLAT_KEYS.filter((key) => Object.hasOwn(value, key));
+  if (kubectlKeys.length > 0 && flatKeys.length > 0) {
+    return refuse(
+      `the document mixes two shapes: ${excerpts(flatKeys)} cannot stand beside ${excerpts(kubectlKeys)}`,
+    );
+  }
+  const members = membersOf(minify(body));
+  return kubectlKeys.length > 0 ? parseKubectl(value, members) : parseFlat(value, members);
+}
+
+function refuse(detail: string): ParsedDocument {
+  return { ok: false, detail };
+}
+
+function parseFlat(value: object, texts: Map<string, string>): ParsedDocument {
+  const parsed = v.safeParse(flatDocument, value);
+  if (!parsed.success) return refuse(describeIssue(parsed.issues[0]));
+  const { name, coordinator, members } = parsed.output;
+  const memberTexts = elementsOf(texts.get('members') ?? '').map((member) => objectText(membersOf(member)));
+  texts.set('members', `[${memberTexts.join(',')}]`);
+  return accept(name, coordinator, members.map(toMember), objectText(texts));
+}
+
+function parseKubectl(value: object, texts: Map<string, string>): ParsedDocument {
+  const parsed = v.safeParse(kubectlDocument, value);
+  if (!parsed.success) return refuse(describeIssue(parsed.issues[0]));
+  const { metadata, spec } = parsed.output;
+  const specTexts = membersOf(texts.get('spec') ?? '');
+  const memberTexts = elementsOf(specTexts.get('members') ?? '').map((member) => {
+    const { name, ...rest } = Object.fromEntries(membersOf(member).entries()) as Record<string, string>;
+    return objectText(new Map([['id', name as string], ...Object.entries(rest)]));
+  });
+  const flat = new Map([
+    ['name', JSON.stringify(metadata.name)],
+    ['coordinator', JSON.stringify(spec.coordinator)],
+    ['members', `[${memberTexts.join(',')}]`],
+  ]);
+  const kept = [...membersOf(texts.get('metadata') ?? '')].filter(
+    ([key]) => key === 'labels' || key === 'annotations',
+  );
+  if (kept.length > 0) flat.set('metadata', objectText(new Map(kept)));
+  const members = spec.members.map((member) => toMember({ ...member, id: member.name }));
+  return accept(metadata.name, spec.coordinator, members, objectText(flat));
+}
+
+function accept(name: string, coordinator: string, members: FormationMember[], text: string): ParsedDocument {
+  return { ok: true, document: { name, coordinator, members, text } };
+}
+
+function toMember(member: {
+  id: string;
+  authorizedBy?: string | null | undefined;
+  authority?: Authority | null | undefined;
+}): FormationMember {
+  return {
+    id: member.id,
+    authorizedBy: member.authorizedBy ?? null,
+    authority: member.authority ?? null,
+  };
+}
+
+function objectText(members: Map<string, string>): string {
+  return `{${[...members].map(([key, value]) => `${JSON.stringify(key)}:${value}`).join(',')}}`;
+}

@@ -1,0 +1,125 @@
+// What one event of the log means: the contract's section 3 from a parsed payload to a fact. Total: any JSON value is
+// taken, nothing throws. What a fact does to the view is the projection's.
+import { parseUuid } from './ids.ts';
+import { membersOf } from './json-text.ts';
+import type { CellFact, EventEntry, Fact, FormationPhase } from './model.ts';
+
+const FORMATION_PREFIXES = ['dev.cellos.events.cell.formation.v1.', 'io.cellos.formation.v1.'] as const;
+
+const PHASES: Readonly<Record<string, FormationPhase>> = {
+  created: 'PENDING',
+  launching: 'LAUNCHING',
+  running: 'RUNNING',
+  degraded: 'DEGRADED',
+  completed: 'COMPLETED',
+  failed: 'FAILED',
+  cancelled: 'CANCELLED',
+};
+
+const CELL_EFFECTS: Readonly<Record<string, CellFact['effect']>> = {
+  'dev.cellos.events.cell.lifecycle.v1.started': 'started',
+  'dev.cellos.events.cell.command.v1.completed': 'completed',
+  'dev.cellos.events.cell.lifecycle.v1.destroyed': 'destroyed',
+};
+
+const INTEGER = /^-?(?:0|[1-9]\d*)$/;
+const MIN_INT64 = -(2n ** 63n);
+const MAX_INT64 = 2n ** 63n - 1n;
+
+const NOTHING: Fact = { kind: 'none', warning: null };
+
+type Members = Readonly<Record<string, unknown>>;
+
+function isObject(value: unknown): value is Members {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function stringOrNull(value: unknown): string | null {
+  return typeof value === 'string' ? value : null;
+}
+
+/** The phase named by an event type, or null when the type is no formation's. Own keys only: `constructor` is none. */
+function phaseOf(type: string): FormationPhase | null {
+  for (const prefix of FORMATION_PREFIXES) {
+    if (!type.startsWith(prefix)) continue;
+    const phase = type.slice(prefix.length);
+    return Object.hasOwn(PHASES, phase) ? (PHASES[phase] as FormationPhase) : null;
+  }
+  return null;
+}
+
+function formationFact(event: Members, text: string, phase: FormationPhase): Fact {
+  const data = isObject(event['data']) ? event['data'] : {};
+  const spelled =
+    stringOrNull(data['formationId']) ?? stringOrNull(data['formation_id']) ?? stringOrNull(event['subject']);
+  const id = spelled === null ? null : parseUuid(spelled);
+  if (id === null) return { kind: 'none', warning: 'formation event without a valid formation id' };
+  const failed = data['failedCellIds'];
+  const failedCells = Array.isArray(failed) ? failed.filter((cell) => typeof cell === 'string') : [];
+  return {
+    kind: 'formation',
+    id,
+    name: stringOrNull(data['formationName']) ?? stringOrNull(data['name']) ?? '',
+    phase,
+    reason: stringOrNull(data['reason']) || null,
+    failedCells: failedCells.length > 0 ? failedCells : null,
+    time: stringOrNull(event['time']),
+    document(isNew) {
+      const carried = data['document'] !== undefined && data['document'] !== null;
+      if (!carried && !isNew) return null;
+      const dataText = membersOf(text).get('data') ?? 'null';
+      return carried ? (membersOf(dataText).get('document') ?? null) : dataText;
+    },
+  };
+}
+
+/** The integer at `data.exitCode` as it was spelled; 1.0, 1e3 and what does not fit 64 bits are not integers. */
+function exitCodeOf(data: Members, text: string): string | null {
+  if (typeof data['exitCode'] !== 'number') return null;
+  const spelled = membersOf(membersOf(text).get('data') ?? '').get('exitCode') ?? '';
+  if (!INTEGER.test(spelled)) return null;
+  if (Number.isSafeInteger(data['exitCode'])) return spelled;
+  const value = BigInt(spelled);
+  return value >= MIN_INT64 && value <= MAX_INT64 ? spelled : null;
+}
+
+function formationOfCell(data: Members): string | null {
+  const correlation = isObject(data['correlation']) ? data['correlation'] : {};
+  for (const candidate of [data['formationId'], correlation['formationId']]) {
+    const id = typeof candidate === 'string' ? parseUuid(candidate) : null;
+    if (id !== null) return id;
+  }
+  return null;
+}
+
+function cellFact(event: Members, text: string, effect: CellFact['effect']): Fact {
+  const data = isObject(event['data']) ? event['data'] : {};
+  const id = data['cellId'];
+  if (typeof id !== 'string') return NOTHING;
+  const specId = data['specId'];
+  if (typeof specId !== 'string') return { kind: 'none', warning: 'cell event without a specId' };
+  return {
+    kind: 'cell',
+    effect,
+    id,
+    specId,
+    runId: stringOrNull(data['runId']),
+    formationId: formationOfCell(data),
+    exitCode: effect === 'completed' ? exitCodeOf(data, text) : null,
+    outcome: stringOrNull(data['outcome']),
+    time: stringOrNull(event['time']),
+  };
+}
+
+/** What the entry says to the projection. Never throws. */
+export function toFact(entry: EventEntry): Fact {
+  if (entry.text === null) return { kind: 'none', warning: 'payload is not UTF-8 JSON' };
+  const { event } = entry;
+  if (!isObject(event) || typeof event['type'] !== 'string') return NOTHING;
+  const type = event['type'];
+  if (Object.hasOwn(CELL_EFFECTS, type)) {
+    return cellFact(event, entry.text, CELL_EFFECTS[type] as CellFact['effect']);
+  }
+  const phase = phaseOf(type);
+  return phase === null ? NOTHING : formationFact(event, entry.text, phase);
+}

@@ -1,0 +1,68 @@
+// Pages of the log for sessions whose position is older than the ring. Pages start at fixed sequences, so that sessions
+// which come back together share them, and a bounded number is read at once: each read costs the broker a consumer.
+import { decodeEntry, frameText } from './cloudevents.ts';
+import { HISTORY_CACHED_PAGES, HISTORY_PAGE_SEQUENCES, HISTORY_READERS, READ_TIMEOUT_MS } from './limits.ts';
+import type { Position } from './model.ts';
+import type { EventLog, Frame, LogBounds } from './ports.ts';
+
+export interface HistoryPage {
+  readonly frames: readonly Frame[];
+  /** Everything up to here is in the page or has no frame. */
+  readonly through: Position;
+  readonly bounds: LogBounds;
+}
+
+export class FeedHistory {
+  readonly #log: EventLog;
+  readonly #pages = new Map<Position, Promise<HistoryPage>>();
+  readonly #waiting: (() => void)[] = [];
+  #reading = 0;
+
+  constructor(log: EventLog) {
+    this.#log = log;
+  }
+
+  /** The page that holds what comes after `position`. Throws EventLogError. */
+  pageAfter(position: Position): Promise<HistoryPage> {
+    const start = position - (position % HISTORY_PAGE_SEQUENCES);
+    const known = this.#pages.get(start);
+    if (known !== undefined) return known;
+    const page = this.#read(start);
+    this.#pages.set(start, page);
+    // A page that failed, or that the log had not filled yet, is asked for again; an old one makes room.
+    const forget = () => {
+      if (this.#pages.get(start) === page) this.#pages.delete(start);
+    };
+    page.then(({ through }) => {
+      if (through < start + HISTORY_PAGE_SEQUENCES) forget();
+    }, forget);
+    if (this.#pages.size > HISTORY_CACHED_PAGES)
+      this.#pages.delete(this.#pages.keys().next().value as Position);
+    return page;
+  }
+
+  /** Forgets the pages: the log is another one, or the floor may have risen. */
+  clear(): void {
+    this.#pages.clear();
+  }
+
+  async #read(start: Position): Promise<HistoryPage> {
+    if (this.#reading >= HISTORY_READERS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#reading++;
+    try {
+      const until = start + HISTORY_PAGE_SEQUENCES;
+      const signal = AbortSignal.timeout(READ_TIMEOUT_MS);
+      const limit = HISTORY_PAGE_SEQUENCES;
+      const { entries, through, bounds } = await this.#log.read({ after: start, until, limit, signal });
+      const frames: Frame[] = [];
+      for (const entry of entries) {
+        const { seq, subject, text } = decodeEntry(entry);
+        if (text !== null) frames.push({ seq, subject, text: frameText(seq, text) });
+      }
+      return { frames, through, bounds };
+    } finally {
+      this.#reading--;
+      this.#waiting.shift()?.();
+    }
+  }
+}

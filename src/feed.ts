@@ -1,0 +1,328 @@
+// The room of the feed: one tail comes in through `broadcast`, every session gets each frame after its cursor once and in
+// order. A session is a cursor: one that cannot take more is simply not sent to, and later caught up from the ring or
+// the log to the exact sequence at which it is live again. No runtime in here; adapters tell about sockets.
+import { FeedHistory } from './feed-history.ts';
+import { FrameRing } from './feed-ring.ts';
+import { type Channel, chosen, FeedSession } from './feed-session.ts';
+import * as limits from './limits.ts';
+import type { Position } from './model.ts';
+import type { Clock, EventLog, FeedConnection, FeedSocket, Frame, Log, LogBounds } from './ports.ts';
+import { CLOSE, closeReason, problemFrame } from './problems.ts';
+import { compileFilter, isSubjectFilter } from './subjects.ts';
+
+/** What a client asked for. */
+export interface FeedRequest {
+  /** Everything after this; null for live only. */
+  readonly since: Position | null;
+  readonly filter: string;
+  /** The incarnation that `since` belongs to, when the client says so. */
+  readonly epoch: string | null;
+}
+
+export class Feed {
+  readonly #log: EventLog;
+  readonly #clock: Clock;
+  readonly #logger: Log;
+  readonly #ring: FrameRing;
+  readonly #history: FeedHistory;
+  readonly #sessions = new Set<FeedSession>();
+  /** Sessions that are not live and should be sent to when they can take it. */
+  readonly #laggards = new Set<FeedSession>();
+  readonly #channels = new Map<string, Channel>();
+  /** Received but not yet handed out; frames of one input are handed out together. */
+  #pending: Frame[] = [];
+  #flushScheduled = false;
+  #received: Position;
+  #flushed: Position;
+  #connected = false;
+  #cancelRetry: (() => void) | null = null;
+  #cancelSweep: (() => void) | null = null;
+  #lastPing: number;
+
+  constructor(log: EventLog, clock: Clock, logger: Log, ringBytes: number = limits.RING_BYTES) {
+    this.#log = log;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#ring = new FrameRing(ringBytes);
+    this.#history = new FeedHistory(log);
+    this.#received = this.#flushed = 0;
+    this.#lastPing = clock.now();
+  }
+
+  /** Open sessions. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Whether the log can be reached: a session that opens while it cannot is closed at once. */
+  setConnected(connected: boolean): void {
+    this.#connected = connected;
+    // The floor may have risen while we were away.
+    this.#history.clear();
+    if (connected) this.#scheduleRetry();
+  }
+
+  /** Starts anew at `position`, before any session or after a reset. */
+  restart(position: Position): void {
+    this.#pending = [];
+    this.#received = this.#flushed = position;
+    this.#ring.reset(position);
+    this.#history.clear();
+  }
+
+  /** The next frame of the tail. */
+  broadcast(frame: Frame): void {
+    this.#ring.push(frame);
+    this.#received = frame.seq;
+    if (this.#sessions.size === 0) {
+      this.#flushed = frame.seq;
+      return;
+    }
+    this.#pending.push(frame);
+    this.#scheduleFlush();
+  }
+
+  /** The tail has passed `position` without a frame. */
+  advance(position: Position): void {
+    if (position <= this.#received) return;
+    this.#received = position;
+    if (this.#sessions.size === 0) this.#flushed = position;
+    else this.#scheduleFlush();
+  }
+
+  /** A client's socket has opened; the returned handle takes what happens to it. */
+  open(socket: FeedSocket, request: FeedRequest): FeedConnection {
+    const now = this.#clock.now();
+    const valid = isSubjectFilter(request.filter);
+    const channel = this.#channel(request.filter, valid);
+    const session = new FeedSession(socket, channel, request.since ?? this.#received, now);
+    this.#sessions.add(session);
+    channel.sessions.add(session);
+    this.#scheduleSweep();
+    if (!this.#connected) this.#close(session, CLOSE.policy, 'no upstream broker configured');
+    else if (!valid) this.#close(session, CLOSE.policy, 'subscribe failed');
+    else if (request.since === null && request.epoch === null) this.#place(session);
+    else void this.#admit(session, request);
+    return {
+      received: () => (session.receivedAt = this.#clock.now()),
+      drained: () => this.#pump(session),
+      closed: () => this.#forget(session),
+    };
+  }
+
+  /** Every open session is told that the stream is another one (design D10). */
+  closeReplaced(bounds: LogBounds): void {
+    for (const session of this.#sessions) this.#rehydrate(session, 'ws/epoch-changed', bounds);
+  }
+
+  /** The server stops: 1001 to everybody. */
+  shutdown(): void {
+    this.#cancelRetry?.();
+    this.#cancelSweep?.();
+    for (const session of this.#sessions) this.#close(session, CLOSE.goingAway, 'server shutting down');
+  }
+
+  /** Compares what the client remembers with the log, which alone knows how far back it reaches. */
+  async #admit(session: FeedSession, request: FeedRequest): Promise<void> {
+    let bounds: LogBounds;
+    try {
+      bounds = await this.#log.bounds();
+    } catch (error) {
+      this.#logger.debug('feed: no bounds for a new session', { error: String(error) });
+      this.#close(session, CLOSE.policy, 'no upstream broker configured');
+      return;
+    }
+    if (session.state === 'closed') return;
+    if (request.epoch !== null && request.epoch !== bounds.epoch) {
+      this.#rehydrate(session, 'ws/epoch-changed', bounds);
+    } else if (belowFloor(session.cursor, bounds)) {
+      this.#rehydrate(session, 'ws/retention-exhausted', bounds);
+    } else {
+      this.#place(session);
+    }
+  }
+
+  /** Puts a session where its cursor belongs and sends what it is due. */
+  #place(session: FeedSession): void {
+    session.state = session.cursor > this.#flushed ? 'ahead' : 'behind';
+    session.levelBytes = this.#ring.pushedBytes;
+    this.#laggards.add(session);
+    this.#pump(session);
+  }
+
+  /** Sends to a session that is behind until it is level or can take no more. */
+  #pump(session: FeedSession): void {
+    if (session.state === 'ahead' && session.cursor <= this.#flushed) session.state = 'behind';
+    while (session.state === 'behind' && !session.reading) {
+      if (session.cursor >= this.#flushed) {
+        this.#becomeLive(session);
+        return;
+      }
+      if (this.#isFull(session)) {
+        this.#scheduleRetry();
+        return;
+      }
+      if (session.cursor < this.#ring.floor) {
+        // Away from the log it keeps its place; `setConnected` comes back to it.
+        if (this.#connected) void this.#pumpHistory(session);
+        return;
+      }
+      const frames = this.#ring.slice(session.cursor, this.#flushed, limits.CATCH_UP_BATCH_BYTES);
+      session.send(chosen(frames, session.channel), frames.at(-1)?.seq ?? this.#flushed);
+    }
+  }
+
+  /** One page of the log, then on with what is next. */
+  async #pumpHistory(session: FeedSession): Promise<void> {
+    session.reading = true;
+    try {
+      const page = await this.#history.pageAfter(session.cursor);
+      if (session.state !== 'behind') return;
+      if (belowFloor(session.cursor, page.bounds)) {
+        this.#rehydrate(session, 'ws/retention-exhausted', page.bounds);
+        return;
+      }
+      const through = Math.min(page.through, this.#flushed);
+      if (through <= session.cursor) {
+        this.#scheduleRetry();
+        return;
+      }
+      const within = (frame: Frame) => frame.seq > session.cursor && frame.seq <= through;
+      const frames = page.frames.every(within) ? page.frames : page.frames.filter(within);
+      session.send(chosen(frames, session.channel), through);
+    } catch (error) {
+      // The session keeps its place; it is tried again when the log is back.
+      this.#logger.debug('feed: history is not readable', { error: String(error) });
+      this.#scheduleRetry();
+      return;
+    } finally {
+      session.reading = false;
+    }
+    this.#pump(session);
+  }
+
+  #becomeLive(session: FeedSession): void {
+    session.state = 'live';
+    session.levelBytes = this.#ring.pushedBytes;
+    this.#laggards.delete(session);
+    session.channel.live.add(session);
+  }
+
+  #isFull(session: FeedSession): boolean {
+    return session.socket.bufferedBytes > limits.MAX_SOCKET_BUFFER_BYTES;
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushScheduled) return;
+    this.#flushScheduled = true;
+    this.#clock.soon(() => {
+      this.#flushScheduled = false;
+      this.#flush();
+    });
+  }
+
+  /** Hands the pending frames to all live sessions: chosen once per filter, encoded once by the adapter. */
+  #flush(): void {
+    const frames = this.#pending;
+    this.#pending = [];
+    this.#flushed = this.#received;
+    for (const channel of this.#channels.values()) {
+      if (channel.live.size === 0) continue;
+      const due = chosen(frames, channel);
+      for (const session of channel.live) {
+        if (this.#isFull(session)) {
+          session.state = 'behind';
+          channel.live.delete(session);
+          this.#laggards.add(session);
+          this.#scheduleRetry();
+          continue;
+        }
+        session.send(due, this.#flushed);
+        session.levelBytes = this.#ring.pushedBytes;
+      }
+    }
+    for (const session of this.#laggards) {
+      if (session.state === 'ahead') this.#pump(session);
+    }
+  }
+
+  /** Asks the sessions that wait for room or for the log again, as long as there are any. */
+  #scheduleRetry(): void {
+    if (this.#cancelRetry !== null || this.#laggards.size === 0) return;
+    this.#cancelRetry = this.#clock.after(limits.FEED_RETRY_MS, () => {
+      this.#cancelRetry = null;
+      for (const session of this.#laggards) this.#pump(session);
+    });
+  }
+
+  /** Heartbeats, and the end of those who take nothing. Runs while there are sessions. */
+  #scheduleSweep(): void {
+    if (this.#cancelSweep !== null) return;
+    this.#cancelSweep = this.#clock.after(limits.FEED_SWEEP_MS, () => {
+      this.#cancelSweep = null;
+      this.#sweep();
+      if (this.#sessions.size > 0) this.#scheduleSweep();
+    });
+  }
+
+  #sweep(): void {
+    const now = this.#clock.now();
+    const ping = now - this.#lastPing >= limits.HEARTBEAT_INTERVAL_MS;
+    if (ping) this.#lastPing = now;
+    for (const session of this.#sessions) {
+      session.observe(now);
+      const idle = now - session.takingAt;
+      const backlog = session.state === 'live' ? 0 : this.#ring.pushedBytes - session.levelBytes;
+      const overflown = idle >= limits.OVERFLOW_GRACE_MS && backlog > limits.MAX_SESSION_BACKLOG_BYTES;
+      // Without pings nothing need ever come from a client.
+      const silent =
+        session.socket.ping !== undefined &&
+        now - session.receivedAt >= limits.SLOW_CLIENT_MS + limits.FEED_SWEEP_MS;
+      if (overflown || idle >= limits.SLOW_CLIENT_MS || silent) {
+        this.#close(session, CLOSE.slowConsumer, `slow-consumer ${session.lastSent}`);
+      } else if (ping) {
+        session.socket.ping?.();
+      }
+    }
+  }
+
+  #rehydrate(
+    session: FeedSession,
+    code: 'ws/retention-exhausted' | 'ws/epoch-changed',
+    { epoch, firstSeq, lastSeq }: LogBounds,
+  ): void {
+    const text = problemFrame(code, { oldest_seq: firstSeq, latest_seq: lastSeq, epoch });
+    if (session.state !== 'closed') session.socket.send([{ seq: session.lastSent, subject: '', text }]);
+    this.#close(session, CLOSE.rehydrate, code.slice('ws/'.length));
+  }
+
+  #close(session: FeedSession, code: number, reason: string): void {
+    if (session.state === 'closed') return;
+    this.#forget(session);
+    session.socket.close(code, closeReason(reason));
+  }
+
+  #forget(session: FeedSession): void {
+    session.state = 'closed';
+    this.#sessions.delete(session);
+    this.#laggards.delete(session);
+    const { channel } = session;
+    channel.live.delete(session);
+    channel.sessions.delete(session);
+    if (channel.sessions.size === 0) this.#channels.delete(channel.filter);
+  }
+
+  #channel(filter: string, valid: boolean): Channel {
+    let channel = this.#channels.get(filter);
+    if (channel === undefined) {
+      const matches = valid ? compileFilter(filter) : () => false;
+      this.#channels.set(filter, (channel = { filter, matches, sessions: new Set(), live: new Set() }));
+    }
+    return channel;
+  }
+}
+
+/** Contract section 7: 0 means "from the oldest retained", which is never too old. */
+function belowFloor(cursor: Position, bounds: LogBounds): boolean {
+  return cursor > 0 && cursor + 1 < bounds.firstSeq;
+}

@@ -1,0 +1,71 @@
+// The control plane's lifecycle as a full table: what the log reports decides what requests may be answered.
+
+/**
+ * starting: no contact with the log yet. replaying: connected, the view is not complete. live: the view is at the tail.
+ * lost: was live, the log is away or is being caught up with. offline: the log has been out of reach since the start for
+ * longer than a start may wait. stopped: no more.
+ */
+export type Phase = 'starting' | 'replaying' | 'live' | 'lost' | 'offline' | 'stopped';
+
+/** overdue: the grace of a start without a broker is over. */
+export type PhaseEvent = 'opened' | 'caughtUp' | 'reset' | 'lost' | 'overdue' | 'stopped';
+
+const TRANSITIONS: Readonly<Record<Phase, Readonly<Record<PhaseEvent, Phase>>>> = {
+  starting: {
+    opened: 'replaying',
+    caughtUp: 'live',
+    reset: 'replaying',
+    lost: 'starting',
+    overdue: 'offline',
+    stopped: 'stopped',
+  },
+  replaying: {
+    opened: 'replaying',
+    caughtUp: 'live',
+    reset: 'replaying',
+    lost: 'starting',
+    overdue: 'replaying',
+    stopped: 'stopped',
+  },
+  live: {
+    opened: 'live',
+    caughtUp: 'live',
+    reset: 'replaying',
+    lost: 'lost',
+    overdue: 'live',
+    stopped: 'stopped',
+  },
+  lost: {
+    opened: 'lost',
+    caughtUp: 'live',
+    reset: 'replaying',
+    lost: 'lost',
+    overdue: 'lost',
+    stopped: 'stopped',
+  },
+  offline: {
+    opened: 'replaying',
+    caughtUp: 'live',
+    reset: 'replaying',
+    lost: 'offline',
+    overdue: 'offline',
+    stopped: 'stopped',
+  },
+  stopped: {
+    opened: 'stopped',
+    caughtUp: 'stopped',
+    reset: 'stopped',
+    lost: 'stopped',
+    overdue: 'stopped',
+    stopped: 'stopped',
+  },
+};
+
+export function nextPhase(phase: Phase, event: PhaseEvent): Phase {
+  return TRANSITIONS[phase][event];
+}
+
+/** Whether requests are answered from the view. */
+export function isServing(phase: Phase): boolean {
+  return phase === 'live' || phase === 'lost' || phase === 'offline';
+}

@@ -1,0 +1,75 @@
+// Every bound of the server, each with its reason. Times are milliseconds, sizes are bytes unless said otherwise.
+
+/** Largest request body; the contract's figure. */
+export const MAX_BODY_BYTES = 64 * 1024;
+/** Largest inbound WebSocket message, fragments together; what clients send is ignored, so this only bounds memory. */
+export const MAX_INBOUND_MESSAGE_BYTES = 64 * 1024;
+/** Deepest admitted document. Clients read it back inside three more levels, and theirs stop at 128. */
+export const MAX_DOCUMENT_DEPTH = 120;
+/** Longest piece of a client's text that an error repeats, in characters. */
+export const MAX_ECHO_CHARACTERS = 200;
+
+/** Events in one answer of GET /v1/events: default and cap, the contract's figures. */
+export const DEFAULT_PAGE_EVENTS = 100;
+export const MAX_PAGE_EVENTS = 1000;
+/** Records in one answer of GET /v1/cells when the client gives a limit. */
+export const MAX_CELLS_LIMIT = 1000;
+
+/** A write, from the request to our own projection: leaves room below the contract's 5 s for the answer itself. */
+export const WRITE_TIMEOUT_MS = 4500;
+/** How often a name may turn out to be taken by a finished formation while we derive the next id. */
+export const MAX_ADMISSION_ATTEMPTS = 20;
+/** A page of history, below the contract's 2 s. */
+export const READ_TIMEOUT_MS = 1800;
+/** How long a start waits for a broker before it answers from an empty view; the contract's figure. */
+export const BROKER_GRACE_MS = 2000;
+/** What a client should wait before it repeats a request that met a 503, in seconds. */
+export const RETRY_AFTER_SECONDS = 1;
+
+/** A ping to each feed client; clients give up after 45 s of silence. */
+export const HEARTBEAT_INTERVAL_MS = 25_000;
+/** A feed client that takes or answers nothing for this long is closed. */
+export const SLOW_CLIENT_MS = 50_000;
+/** One that is over its backlog bound gets this long to take anything at all: a hiccup is no reason to close. */
+export const OVERFLOW_GRACE_MS = 5000;
+/** Unsent bytes in a session's socket above which the feed stops pushing to it and lets it catch up from the ring. */
+export const MAX_SOCKET_BUFFER_BYTES = 1024 * 1024;
+/** Bytes that wait in the ring for a session which takes nothing. */
+export const MAX_SESSION_BACKLOG_BYTES = 1024 * 1024;
+/** What a session behind is sent at once; small, so that many of them are served in turn. */
+export const CATCH_UP_BATCH_BYTES = 256 * 1024;
+/** Frames kept in memory for sessions that fall behind or come back. */
+export const RING_BYTES = 16 * 1024 * 1024;
+/** Sequences in one page of history that sessions share. */
+export const HISTORY_PAGE_SEQUENCES = 1000;
+/** Pages of history kept for the next session that asks for the same range. */
+export const HISTORY_CACHED_PAGES = 8;
+/** Readers of history at once: each costs the broker a consumer. */
+export const HISTORY_READERS = 4;
+/** How often the feed looks after sessions that could not be sent to, and how often at all of them. */
+export const FEED_RETRY_MS = 50;
+export const FEED_SWEEP_MS = 1000;
+/** Longest close reason that WebSocket allows, in bytes of UTF-8. */
+export const MAX_CLOSE_REASON_BYTES = 123;
+
+/** One pull from the log. Two are under way; together they stay far below the 64 MiB at which a broker cuts a slow reader. */
+export const PULL_MESSAGES = 4096;
+export const PULL_BYTES = 4 * 1024 * 1024;
+export const PULL_EXPIRES_MS = 30_000;
+/** Contract section 2. */
+export const CONSUMER_INACTIVE_MS = 5 * 60_000;
+export const STREAM_MAX_AGE_MS = 90 * 24 * 3600_000;
+export const STREAM_DUPLICATE_WINDOW_MS = 120_000;
+/** Establishing a connection to the broker, TLS and WebSocket handshakes included. */
+export const CONNECT_TIMEOUT_MS = 5000;
+/** One request to the broker about streams or consumers. */
+export const BROKER_REQUEST_TIMEOUT_MS = 2000;
+/** Pause between attempts to connect: doubles from the first to the second, so that a broker is found soon after its return. */
+export const RECONNECT_MIN_MS = 50;
+export const RECONNECT_MAX_MS = 500;
+/** Closing a connection to the broker; one that is dead is left behind after this. */
+export const CONNECTION_CLOSE_MS = 250;
+/** How often a quiet tail asks whether the stream is still the same and whether it missed anything. */
+export const WATCH_INTERVAL_MS = 1000;
+/** Protocol pings to the broker: below the 100 s after which Cloudflare cuts an idle WebSocket. */
+export const BROKER_PING_MS = 20_000;

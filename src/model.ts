@@ -1,0 +1,95 @@
+// The types of the domain: what the event log says (facts) and what the projection holds (records).
+// Wire shapes are in the contract, sections 3 to 5; parsing is in facts.ts, JSON texts in snapshots.ts.
+
+/** A stream sequence, 0 for "before the first event". Texts above 2^53 - 1 saturate there: no stream gets that far. */
+export type Position = number;
+
+/** What a formation is shown as in `status`. */
+export type FormationStatus = 'PENDING' | 'RUNNING' | 'SUCCEEDED' | 'FAILED' | 'CANCELLED';
+
+/** The last segment of a formation event's type, in the spelling of the `phase` field. */
+export type FormationPhase =
+  | 'PENDING'
+  | 'LAUNCHING'
+  | 'RUNNING'
+  | 'DEGRADED'
+  | 'COMPLETED'
+  | 'FAILED'
+  | 'CANCELLED';
+
+export type CellState = 'pending' | 'running' | 'destroyed';
+
+/** One message of the event log, decoded once: `text` is null when the payload is not UTF-8 JSON. */
+export interface EventEntry {
+  readonly seq: Position;
+  readonly subject: string;
+  readonly text: string | null;
+  /** The parsed payload; undefined when `text` is null. */
+  readonly event: unknown;
+}
+
+/** What a formation event says. */
+export interface FormationFact {
+  readonly kind: 'formation';
+  readonly id: string;
+  /** Empty when the event names none. */
+  readonly name: string;
+  readonly phase: FormationPhase;
+  readonly reason: string | null;
+  readonly failedCells: readonly string[] | null;
+  readonly time: string | null;
+  /** The JSON text of `data.document`, or of the whole `data` when asked for a new record; null when neither applies. */
+  readonly document: (isNew: boolean) => string | null;
+}
+
+/** What a cell event says; null stands for absent or of the wrong type. */
+export interface CellFact {
+  readonly kind: 'cell';
+  readonly effect: 'started' | 'completed' | 'destroyed';
+  readonly id: string;
+  readonly specId: string;
+  readonly runId: string | null;
+  readonly formationId: string | null;
+  /** An integer as it was spelled. */
+  readonly exitCode: string | null;
+  readonly outcome: string | null;
+  readonly time: string | null;
+}
+
+/** What one log entry means to the projection. `warning` is for the operator's log. */
+export type Fact = FormationFact | CellFact | { readonly kind: 'none'; readonly warning: string | null };
+
+/** A formation as projected. Only projection.ts changes one. */
+export interface Formation {
+  readonly id: string;
+  name: string;
+  phase: FormationPhase;
+  reason: string | null;
+  failedCells: readonly string[] | null;
+  /** JSON text, spelled as it was published. */
+  document: string;
+  createdAt: string | null;
+  updatedAt: string | null;
+  /** Sequence of the event that created the record: decides which holder of a name is the newest. */
+  readonly firstSeq: Position;
+  /** Sequence of the last event that changed the record or one of its cells. */
+  version: Position;
+  /** The record's JSON text, kept by snapshots.ts until the next change. */
+  json: string | null;
+}
+
+/** A cell as projected. Only projection.ts changes one. */
+export interface Cell {
+  readonly id: string;
+  specId: string;
+  runId: string | null;
+  formationId: string | null;
+  state: CellState;
+  startedAt: string | null;
+  destroyedAt: string | null;
+  outcome: string | null;
+  exitCode: string | null;
+  readonly createdAt: string | null;
+  version: Position;
+  json: string | null;
+}

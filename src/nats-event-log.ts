@@ -1,0 +1,249 @@
+// The EventLog over nats.ws: connecting and reconnecting, the stream's identity, reads, and acknowledged publishes. The
+// client library's own reconnect stays off: it would send queued publishes after the broker's return, and a write that was
+// answered 503 must not wait for a broker (contract, section 4). The continuous read is nats-tail.ts.
+import type { ConnectionOptions, NatsConnection, StoredMsg } from 'nats.ws';
+
+import * as limits from './limits.ts';
+import type { Position } from './model.ts';
+import { type Delivery, PullConsumer } from './nats-pull.ts';
+import { type Anchor, boundsOf, type BrokerLink, getOrCreateStream, STREAM } from './nats-stream.ts';
+import { NatsTail } from './nats-tail.ts';
+import {
+  type Clock,
+  type EventLog,
+  EventLogError,
+  type Log,
+  type LogBounds,
+  type LogEntry,
+  type LogFollower,
+  type LogPage,
+  type LogPublishOptions,
+  type LogReadOptions,
+} from './ports.ts';
+
+export interface NatsEventLogOptions {
+  /** `connect` of nats.ws, or of another client of the same family. */
+  readonly connect: (options: ConnectionOptions) => Promise<NatsConnection>;
+  /** Servers and credentials. */
+  readonly connection: ConnectionOptions;
+  /** Replicas of the stream if this server creates it. */
+  readonly replicas: number;
+  readonly clock: Clock;
+  readonly logger: Log;
+}
+
+const WRONG_LAST_SEQUENCE = 10_071;
+const NO_MESSAGE = 10_037;
+
+export class NatsEventLog implements EventLog {
+  readonly #options: NatsEventLogOptions;
+  #link: BrokerLink | null = null;
+  #tail: NatsTail | null = null;
+  #closed = false;
+  #running: Promise<void> = Promise.resolve();
+  #wake: () => void = () => {};
+  #boundsUnderWay: Promise<LogBounds> | null = null;
+
+  constructor(options: NatsEventLogOptions) {
+    this.#options = options;
+  }
+
+  follow(from: Position | 'tail', follower: LogFollower): void {
+    this.#running = this.#run(from, follower);
+  }
+
+  async read({ after, until, limit, filter, signal }: LogReadOptions): Promise<LogPage> {
+    const link = this.#require();
+    return this.#guard(link, signal, async () => {
+      const bounds = await this.bounds();
+      const end = Math.min(until ?? bounds.lastSeq, bounds.lastSeq);
+      // Nothing is left in the range, or only what is retained no more.
+      if (after >= end) return { entries: [], through: end, bounds };
+      if (bounds.firstSeq > end) return { entries: [], through: bounds.firstSeq - 1, bounds };
+      const { entries, exhausted } = await this.#collect(link, after, end, limit, filter, signal);
+      return { entries, through: exhausted ? end : (entries.at(-1)?.seq ?? end), bounds };
+    });
+  }
+
+  async publish(subject: string, payload: Uint8Array, options: LogPublishOptions): Promise<Position> {
+    const link = this.#require();
+    return this.#guard(link, options.signal, async () => {
+      const acknowledgement = await link.nc.jetstream().publish(subject, payload, {
+        msgID: options.messageId,
+        timeout: limits.WRITE_TIMEOUT_MS,
+        expect:
+          options.expectedLastOnSubject === undefined
+            ? { streamName: STREAM }
+            : { streamName: STREAM, lastSubjectSequence: options.expectedLastOnSubject },
+      });
+      return acknowledgement.seq;
+    });
+  }
+
+  async last(subject: string, signal: AbortSignal): Promise<LogEntry | null> {
+    const link = this.#require();
+    return this.#guard(link, signal, async () => {
+      let message: StoredMsg;
+      try {
+        message = await link.jsm.streams.getMessage(STREAM, { last_by_subj: subject });
+      } catch (error) {
+        if (apiErrorCode(error) === NO_MESSAGE) return null;
+        throw error;
+      }
+      return { seq: message.seq, subject: message.subject, payload: message.data };
+    });
+  }
+
+  /** Asked of the broker; callers at the same time share one answer. */
+  bounds(): Promise<LogBounds> {
+    if (this.#boundsUnderWay === null) {
+      this.#boundsUnderWay = this.#askBounds().finally(() => (this.#boundsUnderWay = null));
+    }
+    return this.#boundsUnderWay;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#wake();
+    this.#tail?.stop();
+    await this.#running;
+  }
+
+  async #askBounds(): Promise<LogBounds> {
+    const link = this.#require();
+    const signal = AbortSignal.timeout(limits.READ_TIMEOUT_MS);
+    return this.#guard(link, signal, async () => boundsOf(await link.jsm.streams.info(STREAM)));
+  }
+
+  /** Up to `limit` entries of (after, end] through a consumer of its own. */
+  async #collect(
+    link: BrokerLink,
+    after: Position,
+    end: Position,
+    limit: number,
+    filter: string | undefined,
+    signal: AbortSignal,
+  ): Promise<{ entries: LogEntry[]; exhausted: boolean }> {
+    const entries: LogEntry[] = [];
+    const { promise, resolve, reject } = Promise.withResolvers<boolean>();
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort);
+    const onDelivery = (delivery: Delivery) => {
+      if (delivery.seq > end) {
+        resolve(true);
+        return;
+      }
+      // The payload is a view into a network buffer that holds much else.
+      entries.push({ ...delivery, payload: delivery.payload.slice() });
+      if (delivery.seq === end || delivery.pending === 0) resolve(true);
+      else if (entries.length >= limit) resolve(false);
+    };
+    const consumer = await PullConsumer.open(
+      link.nc,
+      link.jsm,
+      { stream: STREAM, after, ...(filter === undefined ? {} : { filter }) },
+      {
+        onDelivery,
+        onPullEnded: () => consumer.pull(limit - entries.length),
+        onBroken: (reason) => reject(new Error(reason)),
+      },
+    );
+    try {
+      if (consumer.pendingAtStart === 0) return { entries, exhausted: true };
+      consumer.pull(Math.min(limit, consumer.pendingAtStart));
+      return { entries, exhausted: await promise };
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      await consumer.close();
+    }
+  }
+
+  /** Connects, serves the tail until the connection is lost, and starts over; until `close`. */
+  async #run(from: Position | 'tail', follower: LogFollower): Promise<void> {
+    let pause = limits.RECONNECT_MIN_MS;
+    let anchor: Anchor = { position: from, epoch: null, timestamp: null };
+    while (!this.#closed) {
+      try {
+        this.#link = await this.#connect();
+        pause = limits.RECONNECT_MIN_MS;
+        this.#tail = new NatsTail(this.#link, this.#options, anchor, follower);
+        await this.#tail.run();
+      } catch (error) {
+        if (!this.#closed) follower.onLost(String(error));
+      }
+      anchor = this.#tail?.anchor ?? anchor;
+      const link = this.#link;
+      this.#link = null;
+      this.#tail = null;
+      if (link !== null) await this.#closeConnection(link.nc);
+      if (!this.#closed) await this.#sleep(pause * (0.75 + Math.random() / 2));
+      pause = Math.min(pause * 2, limits.RECONNECT_MAX_MS);
+    }
+  }
+
+  async #connect(): Promise<BrokerLink> {
+    const nc = await this.#options.connect({
+      name: 'cellos-server',
+      ...this.#options.connection,
+      reconnect: false,
+      timeout: limits.CONNECT_TIMEOUT_MS,
+      pingInterval: limits.BROKER_PING_MS,
+      maxPingOut: 2,
+    });
+    const lost = Promise.withResolvers<never>();
+    // Whoever races against it handles it; nobody need.
+    lost.promise.catch(() => {});
+    const abandon = (reason: string) => lost.reject(new EventLogError('unavailable', reason));
+    void nc.closed().then((error) => abandon(`connection closed${error ? `: ${error.message}` : ''}`));
+    try {
+      const jsm = await nc.jetstreamManager({ timeout: limits.BROKER_REQUEST_TIMEOUT_MS, checkAPI: false });
+      await getOrCreateStream(jsm, this.#options.replicas);
+      return { nc, jsm, lost: lost.promise, abandon };
+    } catch (error) {
+      await this.#closeConnection(nc);
+      throw error;
+    }
+  }
+
+  /** A connection that no longer answers is left behind: the client waits for what it has buffered. */
+  async #closeConnection(nc: NatsConnection): Promise<void> {
+    await Promise.race([nc.close().catch(() => {}), this.#sleep(limits.CONNECTION_CLOSE_MS)]);
+  }
+
+  #sleep(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.after(ms, resolve);
+    this.#wake = () => {
+      cancel();
+      resolve();
+    };
+    return promise;
+  }
+
+  #require(): BrokerLink {
+    if (this.#link === null) throw new EventLogError('unavailable', 'no connection to the broker');
+    return this.#link;
+  }
+
+  /** Runs a request; it ends with the connection or the signal at the latest, and only throws EventLogError. */
+  async #guard<Result>(link: BrokerLink, signal: AbortSignal, run: () => Promise<Result>): Promise<Result> {
+    if (signal.aborted) throw new EventLogError('unavailable', 'timed out', signal.reason);
+    const aborted = Promise.withResolvers<never>();
+    const onAbort = () => aborted.reject(signal.reason);
+    signal.addEventListener('abort', onAbort);
+    try {
+      return await Promise.race([run(), link.lost, aborted.promise]);
+    } catch (error) {
+      if (error instanceof EventLogError) throw error;
+      const code = apiErrorCode(error) === WRONG_LAST_SEQUENCE ? 'conflict' : 'unavailable';
+      throw new EventLogError(code, error instanceof Error ? error.message : String(error), error);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+/** JetStream's own error number. Duck-typed: errors come from whichever copy of the client is connected. */
+function apiErrorCode(error: unknown): number | undefined {
+  return (error as { api_error?: { err_code?: number } } | null)?.api_error?.err_code;
+}

@@ -1,0 +1,182 @@
+// The one continuous read (design D1): from a position on, through replay into live, as long as the connection holds. After
+// anything odd (a lost consumer, a gap in the deliveries, a tail that does not move) it is opened again at position + 1.
+import * as limits from './limits.ts';
+import type { Position } from './model.ts';
+import { type Delivery, PullConsumer } from './nats-pull.ts';
+import {
+  type Anchor,
+  boundsOf,
+  type BrokerLink,
+  getOrCreateStream,
+  isSameStream,
+  isStreamMissing,
+  STREAM,
+} from './nats-stream.ts';
+import type { Clock, Log, LogBounds, LogFollower } from './ports.ts';
+
+interface TailOptions {
+  readonly replicas: number;
+  readonly clock: Clock;
+  readonly logger: Log;
+}
+
+/** Pulls kept under way, so that the next one is there before the first is used up. */
+const PULLS = 2;
+
+export class NatsTail {
+  readonly #link: BrokerLink;
+  readonly #options: TailOptions;
+  readonly #follower: LogFollower;
+  readonly #stopped = Promise.withResolvers<void>();
+  #position: Position | 'tail';
+  #epoch: string | null;
+  #lastDelivered: Anchor['timestamp'];
+  #isCaughtUp = false;
+  #consumer: PullConsumer | null = null;
+  #isStopped = false;
+
+  constructor(link: BrokerLink, options: TailOptions, anchor: Anchor, follower: LogFollower) {
+    this.#link = link;
+    this.#options = options;
+    this.#position = anchor.position;
+    this.#epoch = anchor.epoch;
+    this.#lastDelivered = anchor.timestamp;
+    this.#follower = follower;
+  }
+
+  /** How far the follower was served, for the next connection. */
+  get anchor(): Anchor {
+    return { position: this.#position, epoch: this.#epoch, timestamp: this.#lastDelivered };
+  }
+
+  /** Serves the follower until `stop`; throws when the connection is lost. */
+  async run(): Promise<void> {
+    while (!this.#isStopped) {
+      const broken = Promise.withResolvers<string>();
+      const bounds = await this.#open(broken.resolve);
+      const watch = this.#watch(bounds, broken.resolve);
+      try {
+        const reason = await Promise.race([broken.promise, this.#link.lost, this.#stopped.promise]);
+        if (reason !== undefined) this.#options.logger.info('tail reopened', { reason });
+      } finally {
+        watch.stop();
+        // Before the next one is opened: brokers limit consumers.
+        await this.#consumer?.close();
+        this.#consumer = null;
+      }
+    }
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#stopped.resolve();
+  }
+
+  async #open(onBroken: (reason: string) => void): Promise<LogBounds> {
+    const { nc, jsm } = this.#link;
+    const bounds = boundsOf(await getOrCreateStream(jsm, this.#options.replicas));
+    if (!(await isSameStream(jsm, this.anchor, bounds))) {
+      this.#position = 0;
+      this.#lastDelivered = null;
+      this.#follower.onReset(bounds);
+    }
+    const after = this.#position === 'tail' ? bounds.lastSeq : this.#position;
+    this.#position = after;
+    this.#epoch = bounds.epoch;
+    this.#isCaughtUp = false;
+    const consumer = await PullConsumer.open(
+      nc,
+      jsm,
+      { stream: STREAM, after },
+      {
+        onDelivery: (delivery) => this.#deliver(delivery, bounds),
+        onPullEnded: () => this.#refill(),
+        onBroken,
+      },
+    );
+    this.#consumer = consumer;
+    this.#follower.onOpened(bounds, after);
+    if (consumer.pendingAtStart === 0) this.#caughtUp(bounds.lastSeq);
+    this.#refill();
+    return bounds;
+  }
+
+  #refill(): void {
+    const consumer = this.#consumer;
+    if (consumer === null) return;
+    while (consumer.pulls < PULLS) consumer.pull(limits.PULL_MESSAGES);
+  }
+
+  #deliver(delivery: Delivery, opened: LogBounds): void {
+    const { seq, timestamp, pending } = delivery;
+    this.#position = seq;
+    this.#lastDelivered = { seq, nanos: timestamp };
+    this.#follower.onEntry(delivery);
+    // Entries at the end may have been deleted: none pending is as good as the last sequence.
+    if (!this.#isCaughtUp && (seq >= opened.lastSeq || pending === 0)) {
+      this.#caughtUp(Math.max(seq, opened.lastSeq));
+    }
+    this.#refill();
+  }
+
+  #caughtUp(position: Position): void {
+    this.#isCaughtUp = true;
+    this.#position = position;
+    this.#follower.onCaughtUp(position);
+  }
+
+  /**
+   * While nothing is delivered, asks whether the stream is the same and holds nothing that should have been. A request that
+   * is not answered means a dead connection; while entries flow nothing is asked, since its answer would queue behind them.
+   */
+  #watch(opened: LogBounds, onBroken: (reason: string) => void): { stop: () => void } {
+    let stopped = false;
+    let cancel: (() => void) | null = null;
+    let seen = this.#position;
+    let suspect = false;
+    const check = async () => {
+      const moved = this.#position !== seen;
+      seen = this.#position;
+      const bounds = moved ? null : await this.#ask();
+      if (stopped) return;
+      const position = this.#position as Position;
+      if (bounds !== null) {
+        // An entry that came with the answer makes its sequences old.
+        const still = position === seen;
+        if (bounds.epoch !== opened.epoch || (still && bounds.lastSeq < position)) {
+          onBroken('the stream is another one');
+          return;
+        }
+        const behind = still && bounds.lastSeq > position;
+        if (behind && suspect) {
+          onBroken(`entries up to ${bounds.lastSeq} were not delivered`);
+          return;
+        }
+        suspect = behind;
+      }
+      schedule();
+    };
+    const schedule = () => {
+      cancel = this.#options.clock.after(limits.WATCH_INTERVAL_MS, () => void check());
+    };
+    schedule();
+    return {
+      stop: () => {
+        stopped = true;
+        cancel?.();
+      },
+    };
+  }
+
+  /** The stream's bounds, or null when entries came instead of the answer. */
+  async #ask(): Promise<LogBounds | null> {
+    const position = this.#position;
+    try {
+      return boundsOf(await this.#link.jsm.streams.info(STREAM));
+    } catch (error) {
+      if (isStreamMissing(error)) return { epoch: '', firstSeq: 1, lastSeq: 0 };
+      if (this.#position === position) this.#link.abandon(`no answer about the stream: ${String(error)}`);
+      return null;
+    }
+  }
+}

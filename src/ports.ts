@@ -1,0 +1,138 @@
+// What the core needs from outside, as small as it can be: an event log, sockets to clients, a clock and a log. Adapters and
+// nats-event-log.ts implement these; nothing here listens, connects or reads an environment.
+import type { Position } from './model.ts';
+
+/** One message as the log holds it. */
+export interface LogEntry {
+  readonly seq: Position;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+}
+
+/** The retained range and the incarnation it belongs to. `firstSeq` is `lastSeq + 1` when nothing is retained. */
+export interface LogBounds {
+  /** Opaque; another value means another stream. */
+  readonly epoch: string;
+  readonly firstSeq: Position;
+  readonly lastSeq: Position;
+}
+
+/** Told about the tail, in order, never concurrently. It must not throw. */
+export interface LogFollower {
+  /** Connected; the entries after this position come next. Also after each loss. */
+  onOpened: (bounds: LogBounds, after: Position) => void;
+  onEntry: (entry: LogEntry) => void;
+  /** Everything up to `position` has been delivered or is not retained. */
+  onCaughtUp: (position: Position) => void;
+  /** The stream is another one: forget everything, entries begin anew at its start. `onOpened` follows. */
+  onReset: (bounds: LogBounds) => void;
+  onLost: (reason: string) => void;
+}
+
+/** A page of history; `entries` is empty when nothing was left. */
+export interface LogPage {
+  readonly entries: readonly LogEntry[];
+  /** Everything up to here was looked at; the stream's last sequence when nothing is left after it. */
+  readonly through: Position;
+  /** As they were when the page was read. */
+  readonly bounds: LogBounds;
+}
+
+export interface LogReadOptions {
+  readonly after: Position;
+  /** Last sequence of interest, included. */
+  readonly until?: Position;
+  readonly limit: number;
+  /** Subject filter within `cellos.events.>`. */
+  readonly filter?: string;
+  readonly signal: AbortSignal;
+}
+
+export interface LogPublishOptions {
+  /** For the log's own de-duplication: a retry with the same id is stored once. */
+  readonly messageId: string;
+  /** Refuse with `conflict` unless this is the last sequence on the subject; 0 = the subject is empty. */
+  readonly expectedLastOnSubject?: Position;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * The stream of events. Reconnecting, and finding out that a stream was replaced, is its job; deciding what an entry means
+ * is not. Everything but `follow` throws EventLogError.
+ */
+export interface EventLog {
+  /** Starts the one continuous read and keeps it up until `close`. `tail` starts behind the last entry there is. */
+  follow: (from: Position | 'tail', follower: LogFollower) => void;
+  read: (options: LogReadOptions) => Promise<LogPage>;
+  /** Resolves with the entry's sequence once the log has acknowledged it. */
+  publish: (subject: string, payload: Uint8Array, options: LogPublishOptions) => Promise<Position>;
+  /** The last entry on a subject, or null. */
+  last: (subject: string, signal: AbortSignal) => Promise<LogEntry | null>;
+  bounds: () => Promise<LogBounds>;
+  close: () => Promise<void>;
+}
+
+/** `unavailable`: ask again later. `conflict`: the expectation of a publish did not hold. */
+export class EventLogError extends Error {
+  readonly code: 'unavailable' | 'conflict';
+
+  constructor(code: 'unavailable' | 'conflict', message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'EventLogError';
+    this.code = code;
+  }
+}
+
+/** What a session is sent: one text message. */
+export interface Frame {
+  readonly seq: Position;
+  readonly subject: string;
+  readonly text: string;
+}
+
+/** A client's socket, open. Listening to it is the adapter's job. */
+export interface FeedSocket {
+  /**
+   * Sends the frames as one text message each and returns the bytes that this puts on the wire. The same array is handed to
+   * every session that is due the same frames, so an adapter may keep what it made of it.
+   */
+  send: (frames: readonly Frame[]) => number;
+  close: (code: number, reason: string) => void;
+  /** Absent where the runtime cannot ping. */
+  ping?: () => void;
+  /** Bytes not yet taken by the client's side; 0 where the runtime does not tell. */
+  readonly bufferedBytes: number;
+}
+
+/** What an adapter tells the feed about a socket. */
+export interface FeedConnection {
+  /** The client is alive: any inbound message or pong. */
+  received: () => void;
+  /** The socket has room again. */
+  drained: () => void;
+  closed: () => void;
+}
+
+/** Accepts a WebSocket; `onOpen` runs with the open socket. The answer goes back through the HTTP handler. */
+export type UpgradeSocket = (
+  onOpen: (socket: FeedSocket) => FeedConnection,
+  protocol: string | null,
+) => Response;
+
+/** Time, so that tests own it. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now: () => number;
+  /** Runs once; the returned function cancels. */
+  after: (ms: number, run: () => void) => () => void;
+  /** Runs soon, after the input that is already here has been handled. */
+  soon: (run: () => void) => void;
+}
+
+/** Structured log lines. Fields never carry secrets. */
+export interface Log {
+  debug: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+  info: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+  warn: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+  error: (message: string, fields?: Readonly<Record<string, unknown>>) => void;
+}

@@ -1,0 +1,232 @@
+// The projection: evolve(state, seq, fact) is the one reducer, for replayed and for live events. It depends on nothing but
+// its arguments and never throws; it changes the state it is given, because copying a view of 10^5 records per event
+// would not end. Records keep their identity, so indexes hold references.
+import type {
+  Cell,
+  CellFact,
+  Fact,
+  Formation,
+  FormationFact,
+  FormationPhase,
+  FormationStatus,
+  Position,
+} from './model.ts';
+
+/** All formations of one name, oldest first, and those of them that are live. */
+interface NameHolders {
+  readonly all: Formation[];
+  readonly live: Formation[];
+}
+
+/** The view of the log up to `cursor`. Read it freely; only `evolve` and `advance` change it. */
+export interface ProjectionState {
+  cursor: Position;
+  readonly formations: Map<string, Formation>;
+  readonly cells: Map<string, Cell>;
+  readonly names: Map<string, NameHolders>;
+  /** Cells by the formation they name, whether that one is known or not. */
+  readonly cellsByFormation: Map<string, Set<Cell>>;
+  /** Sequence of the last change of any formation (or of a cell shown in one), and of any cell. */
+  formationsVersion: Position;
+  cellsVersion: Position;
+}
+
+/** What an entry did: `changed` is false for what was ignored or refused, `warning` is for the operator's log. */
+export interface Outcome {
+  readonly changed: boolean;
+  readonly warning: string | null;
+}
+
+const CHANGED: Outcome = { changed: true, warning: null };
+const UNCHANGED: Outcome = { changed: false, warning: null };
+const AFTER_THE_END: Outcome = { changed: false, warning: 'event for a cell that is already destroyed' };
+
+const STATUSES: Readonly<Record<FormationPhase, FormationStatus>> = {
+  PENDING: 'PENDING',
+  LAUNCHING: 'RUNNING',
+  RUNNING: 'RUNNING',
+  DEGRADED: 'RUNNING',
+  COMPLETED: 'SUCCEEDED',
+  FAILED: 'FAILED',
+  CANCELLED: 'CANCELLED',
+};
+
+/** An empty view at `cursor`. */
+export function initialState(cursor: Position = 0): ProjectionState {
+  return {
+    cursor,
+    formations: new Map(),
+    cells: new Map(),
+    names: new Map(),
+    cellsByFormation: new Map(),
+    formationsVersion: cursor,
+    cellsVersion: cursor,
+  };
+}
+
+/** Applies what the entry at `seq` says and moves the cursor there, also over what is ignored. */
+export function evolve(state: ProjectionState, seq: Position, fact: Fact): Outcome {
+  advance(state, seq);
+  switch (fact.kind) {
+    case 'formation':
+      return applyFormation(state, seq, fact);
+    case 'cell':
+      return applyCell(state, seq, fact);
+    case 'none':
+      return fact.warning === null ? UNCHANGED : { changed: false, warning: fact.warning };
+  }
+}
+
+/** Moves the cursor over sequences that hold nothing any more. */
+export function advance(state: ProjectionState, seq: Position): void {
+  if (seq > state.cursor) state.cursor = seq;
+}
+
+/** The contract's `status` of a formation. */
+export function statusOf(formation: Formation): FormationStatus {
+  return STATUSES[formation.phase];
+}
+
+/** True until the formation has succeeded, failed or been cancelled. */
+export function isLive(formation: Formation): boolean {
+  const status = statusOf(formation);
+  return status === 'PENDING' || status === 'RUNNING';
+}
+
+/** Whom the name stands for: the newest live formation of that name, else the newest. */
+export function holderOf(state: ProjectionState, name: string): Formation | null {
+  const holders = state.names.get(name);
+  return holders?.live.at(-1) ?? holders?.all.at(-1) ?? null;
+}
+
+/** The live formations of a name, oldest first: more than one only when others than this server wrote them. */
+export function liveHoldersOf(state: ProjectionState, name: string): readonly Formation[] {
+  return state.names.get(name)?.live ?? [];
+}
+
+/** The cells that name this formation, in no order. */
+export function cellsOf(state: ProjectionState, formationId: string): Iterable<Cell> {
+  return state.cellsByFormation.get(formationId) ?? [];
+}
+
+function applyFormation(state: ProjectionState, seq: Position, fact: FormationFact): Outcome {
+  let formation = state.formations.get(fact.id);
+  if (formation === undefined) {
+    formation = {
+      id: fact.id,
+      name: fact.name,
+      phase: fact.phase,
+      reason: fact.reason,
+      failedCells: fact.failedCells,
+      document: fact.document(true) ?? 'null',
+      createdAt: fact.time,
+      updatedAt: fact.time,
+      firstSeq: seq,
+      version: seq,
+      json: null,
+    };
+    state.formations.set(formation.id, formation);
+    index(state, formation);
+  } else {
+    const { name } = formation;
+    const wasLive = isLive(formation);
+    if (fact.name !== '') formation.name = fact.name;
+    formation.phase = fact.phase;
+    formation.reason = fact.reason;
+    formation.failedCells = fact.failedCells;
+    formation.document = fact.document(false) ?? formation.document;
+    formation.updatedAt = fact.time ?? formation.updatedAt;
+    if (name !== formation.name || wasLive !== isLive(formation)) {
+      unindex(state, formation, name);
+      index(state, formation);
+    }
+  }
+  touchFormation(state, formation, seq);
+  return CHANGED;
+}
+
+function applyCell(state: ProjectionState, seq: Position, fact: CellFact): Outcome {
+  let cell = state.cells.get(fact.id);
+  if (cell?.state === 'destroyed') return AFTER_THE_END;
+  if (cell === undefined) {
+    cell = {
+      id: fact.id,
+      specId: fact.specId,
+      runId: fact.runId,
+      formationId: null,
+      state: 'pending',
+      startedAt: null,
+      destroyedAt: null,
+      outcome: null,
+      exitCode: null,
+      createdAt: fact.time,
+      version: seq,
+      json: null,
+    };
+    state.cells.set(cell.id, cell);
+  }
+  if (cell.specId === '') cell.specId = fact.specId;
+  cell.runId ??= fact.runId;
+  if (cell.formationId === null && fact.formationId !== null) {
+    cell.formationId = fact.formationId;
+    const siblings = state.cellsByFormation.get(fact.formationId);
+    if (siblings === undefined) state.cellsByFormation.set(fact.formationId, new Set([cell]));
+    else siblings.add(cell);
+  }
+  switch (fact.effect) {
+    case 'started':
+      cell.state = 'running';
+      cell.startedAt = fact.time ?? cell.startedAt;
+      break;
+    case 'completed':
+      cell.exitCode = fact.exitCode ?? cell.exitCode;
+      break;
+    case 'destroyed':
+      cell.state = 'destroyed';
+      cell.destroyedAt = fact.time;
+      cell.outcome = fact.outcome;
+      break;
+  }
+  cell.version = seq;
+  cell.json = null;
+  state.cellsVersion = seq;
+  // A formation shows the records of its cells.
+  const formation = cell.formationId === null ? undefined : state.formations.get(cell.formationId);
+  if (formation !== undefined) touchFormation(state, formation, seq);
+  return CHANGED;
+}
+
+function touchFormation(state: ProjectionState, formation: Formation, seq: Position): void {
+  formation.version = seq;
+  formation.json = null;
+  state.formationsVersion = seq;
+}
+
+function index(state: ProjectionState, formation: Formation): void {
+  // Nobody asks for the empty name, and thousands of formations may have it.
+  if (formation.name === '') return;
+  let holders = state.names.get(formation.name);
+  if (holders === undefined) state.names.set(formation.name, (holders = { all: [], live: [] }));
+  insertByAge(holders.all, formation);
+  if (isLive(formation)) insertByAge(holders.live, formation);
+}
+
+function unindex(state: ProjectionState, formation: Formation, name: string): void {
+  const holders = state.names.get(name);
+  if (holders === undefined) return;
+  remove(holders.all, formation);
+  remove(holders.live, formation);
+  if (holders.all.length === 0) state.names.delete(name);
+}
+
+/** Nearly always the youngest: only a renamed formation is older than what its new name already has. */
+function insertByAge(formations: Formation[], formation: Formation): void {
+  let at = formations.length;
+  while (at > 0 && (formations[at - 1] as Formation).firstSeq > formation.firstSeq) at--;
+  formations.splice(at, 0, formation);
+}
+
+function remove(formations: Formation[], formation: Formation): void {
+  const at = formations.lastIndexOf(formation);
+  if (at >= 0) formations.splice(at, 1);
+}

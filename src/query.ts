@@ -1,0 +1,93 @@
+// Paths and queries, split first and percent-decoded once (contract, section 5). URLSearchParams and hono's own decoding
+// replace what is not UTF-8 instead of refusing it.
+import { ProblemError } from './problems.ts';
+import { excerpt } from './text.ts';
+import { decodeUtf8, encodeUtf8 } from './utf8.ts';
+
+const ESCAPE = /%([0-9A-Fa-f]{2})/g;
+
+/** Percent-decoded once; a `%` without two hex digits stands for itself (WHATWG URL). Null when the bytes are not UTF-8. */
+export function percentDecode(text: string): string | null {
+  if (!text.includes('%')) return text;
+  const bytes: number[] = [];
+  let from = 0;
+  for (const match of text.matchAll(ESCAPE)) {
+    bytes.push(...encodeUtf8(text.slice(from, match.index)), Number.parseInt(match[1] as string, 16));
+    from = match.index + 3;
+  }
+  bytes.push(...encodeUtf8(text.slice(from)));
+  return decodeUtf8(Uint8Array.from(bytes));
+}
+
+/** The path of a URL without its query. */
+export function rawPathOf(url: string): string {
+  const start = url.indexOf('/', url.indexOf('://') + 3);
+  if (start < 0) return '/';
+  const end = url.slice(start).search(/[?#]/);
+  return end < 0 ? url.slice(start) : url.slice(start, start + end);
+}
+
+/** Each segment decoded and encoded again in the one way that routes are written in; null when one is not UTF-8. */
+export function canonicalPath(path: string): string | null {
+  if (!path.includes('%')) return path;
+  const segments: string[] = [];
+  for (const segment of path.split('/')) {
+    const decoded = percentDecode(segment);
+    if (decoded === null) return null;
+    segments.push(encodeURIComponent(decoded));
+  }
+  return segments.join('/');
+}
+
+/** The query's pairs in order. Empty pairs are ignored, `+` is a space; throws 400 when something is not UTF-8. */
+export function parseQuery(url: string): [name: string, value: string][] {
+  const start = url.indexOf('?');
+  if (start < 0) return [];
+  const pairs: [string, string][] = [];
+  for (const pair of (url.slice(start + 1).split('#', 1)[0] as string).split('&')) {
+    if (pair === '') continue;
+    const split = pair.indexOf('=');
+    const [name, value] = (split < 0 ? [pair, ''] : [pair.slice(0, split), pair.slice(split + 1)]).map(
+      (part) => percentDecode(part.replaceAll('+', ' ')),
+    ) as [string | null, string | null];
+    if (name === null || value === null) throw new ProblemError('bad-request', 'the query is not UTF-8');
+    pairs.push([name, value]);
+  }
+  return pairs;
+}
+
+/** The values of the known parameters. Throws 400 for one given twice and, if `strict`, for an unknown one. */
+export function queryParameters<Name extends string>(
+  url: string,
+  known: readonly Name[],
+  { strict = false } = {},
+): Partial<Record<Name, string>> {
+  const values: Partial<Record<string, string>> = {};
+  for (const [name, value] of parseQuery(url)) {
+    if (!(known as readonly string[]).includes(name)) {
+      if (!strict) continue;
+      throw new ProblemError('bad-request', `unknown query parameter "${excerpt(name)}"`);
+    }
+    if (Object.hasOwn(values, name)) {
+      throw new ProblemError('bad-request', `query parameter "${name}" is given more than once`);
+    }
+    values[name] = value;
+  }
+  return values as Partial<Record<Name, string>>;
+}
+
+const MAX_UINT64 = 2n ** 64n - 1n;
+
+/** An unsigned 64-bit integer, saturated at 2^53 - 1, which no sequence or count reaches. Throws 400 for anything else. */
+export function parseUnsigned(name: string, text: string): number {
+  if (/^\d+$/.test(text)) {
+    // Twenty digits are the most that fit; leading zeros are cut before counting.
+    const digits = text.replace(/^0+(?=\d)/, '');
+    if (digits.length <= 20 && BigInt(digits) <= MAX_UINT64)
+      return Math.min(Number(digits), Number.MAX_SAFE_INTEGER);
+  }
+  throw new ProblemError(
+    'bad-request',
+    `query parameter "${name}" is not an unsigned 64-bit integer: "${excerpt(text)}"`,
+  );
+}

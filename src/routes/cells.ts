@@ -1,0 +1,52 @@
+// /v1/cells: list with filters, get.
+import type { ControlPlane } from '../control-plane.ts';
+import { json } from '../http.ts';
+import { parseUuid } from '../ids.ts';
+import { MAX_CELLS_LIMIT } from '../limits.ts';
+import type { CellState } from '../model.ts';
+import { ProblemError } from '../problems.ts';
+import { holderOf } from '../projection.ts';
+import { parseUnsigned, queryParameters } from '../query.ts';
+import { excerpt } from '../text.ts';
+import { type App, otherMethods } from './routing.ts';
+
+const STATES: readonly CellState[] = ['pending', 'running', 'destroyed'];
+
+export function cellRoutes(app: App, controlPlane: ControlPlane): void {
+  app.get('/v1/cells', (c) => {
+    const query = queryParameters(c.req.url, ['state', 'formation', 'limit'], { strict: true });
+    if (query.state === undefined && query.formation === undefined && query.limit === undefined) {
+      return json(controlPlane.snapshots.cells());
+    }
+    return json(
+      controlPlane.snapshots.selectedCells({
+        ...(query.state === undefined ? {} : { state: parseState(query.state) }),
+        ...(query.formation === undefined ? {} : { formation: formationId(query.formation) }),
+        ...(query.limit === undefined
+          ? {}
+          : { limit: Math.min(parseUnsigned('limit', query.limit), MAX_CELLS_LIMIT) }),
+      }),
+    );
+  });
+  otherMethods(app, '/v1/cells', 'GET, HEAD');
+
+  app.get('/v1/cells/:id', (c) => {
+    const id = c.req.param('id');
+    const cell = controlPlane.state.cells.get(id);
+    if (cell === undefined) throw new ProblemError('not-found', `cell "${excerpt(id)}" is not known`);
+    return json(controlPlane.snapshots.cell(cell));
+  });
+  otherMethods(app, '/v1/cells/:id', 'GET, HEAD');
+
+  /** An id stands for itself, known or not: cells may name a formation that has no event yet. */
+  const formationId = (text: string): string | null =>
+    parseUuid(text) ?? holderOf(controlPlane.state, text)?.id ?? null;
+}
+
+function parseState(text: string): CellState {
+  const state = STATES.find((known) => known === text.toLowerCase());
+  if (state === undefined) {
+    throw new ProblemError('bad-request', `state "${excerpt(text)}" is none of ${STATES.join(', ')}`);
+  }
+  return state;
+}

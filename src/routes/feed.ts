@@ -1,0 +1,37 @@
+// GET /ws/events: everything that is decided before the upgrade; the session itself is the feed's.
+import { FEED_PROTOCOL, offeredProtocols } from '../auth.ts';
+import type { ControlPlane } from '../control-plane.ts';
+import { ProblemError } from '../problems.ts';
+import { parseUnsigned, queryParameters } from '../query.ts';
+import { EVENT_SUBJECTS } from '../subjects.ts';
+import { type App, otherMethods } from './routing.ts';
+
+/** RFC 6455, section 4.1: sixteen bytes in base64. */
+const HANDSHAKE_KEY = /^[A-Za-z0-9+/]{22}==$/;
+
+export function feedRoutes(app: App, controlPlane: ControlPlane): void {
+  app.get('/ws/events', (c) => {
+    const { headers } = c.req.raw;
+    const { upgrade } = c.env;
+    if (upgrade === null || headers.get('upgrade')?.toLowerCase() !== 'websocket') {
+      throw new ProblemError('bad-request', 'this is a WebSocket: the request has to ask for an upgrade');
+    }
+    if (headers.get('sec-websocket-version') !== '13') {
+      throw new ProblemError('bad-request', 'Sec-WebSocket-Version is not 13', {
+        headers: { 'sec-websocket-version': '13' },
+      });
+    }
+    if (!HANDSHAKE_KEY.test(headers.get('sec-websocket-key') ?? '')) {
+      throw new ProblemError('bad-request', 'Sec-WebSocket-Key is not sixteen bytes in base64');
+    }
+    const query = queryParameters(c.req.url, ['since', 'subject', 'epoch']);
+    const request = {
+      since: query.since === undefined ? null : parseUnsigned('since', query.since),
+      filter: query.subject || EVENT_SUBJECTS,
+      epoch: query.epoch || null,
+    };
+    const protocol = offeredProtocols(headers).includes(FEED_PROTOCOL) ? FEED_PROTOCOL : null;
+    return upgrade((socket) => controlPlane.feed.open(socket, request), protocol);
+  });
+  otherMethods(app, '/ws/events', 'GET, HEAD');
+}
