@@ -4,7 +4,7 @@ import { decodeEntry, frameText } from './cloudevents.ts';
 import { toFact } from './facts.ts';
 import { Feed } from './feed.ts';
 import { isServing, nextPhase, type Phase, type PhaseEvent } from './lifecycle.ts';
-import { BROKER_GRACE_MS } from './limits.ts';
+import { BROKER_GRACE_MS, RING_BYTES } from './limits.ts';
 import type { Position } from './model.ts';
 import type { Clock, EventLog, Log, LogBounds, LogEntry } from './ports.ts';
 import { unavailable } from './problems.ts';
@@ -18,6 +18,8 @@ export interface ControlPlaneOptions {
   readonly logger: Log;
   /** Start at the live tail with an empty view. */
   readonly skipReplay?: boolean;
+  /** Frames kept in memory for the feed. */
+  readonly ringBytes?: number;
 }
 
 export class ControlPlane {
@@ -36,9 +38,9 @@ export class ControlPlane {
   #cancelGrace: (() => void) | null = null;
   #whenServing = Promise.withResolvers<void>();
 
-  constructor({ log, clock, logger, skipReplay = false }: ControlPlaneOptions) {
+  constructor({ log, clock, logger, skipReplay = false, ringBytes = RING_BYTES }: ControlPlaneOptions) {
     this.log = log;
-    this.feed = new Feed(log, clock, logger);
+    this.feed = new Feed(log, clock, logger, ringBytes);
     this.#clock = clock;
     this.#logger = logger;
     this.#skipReplay = skipReplay;

@@ -1,7 +1,7 @@
 // What one event of the log means: the contract's section 3 from a parsed payload to a fact. Total: any JSON value is
 // taken, nothing throws. What a fact does to the view is the projection's.
 import { parseUuid } from './ids.ts';
-import { membersOf } from './json-text.ts';
+import { memberOf } from './json-text.ts';
 import type { CellFact, EventEntry, Fact, FormationPhase } from './model.ts';
 
 const FORMATION_PREFIXES = ['dev.cellos.events.cell.formation.v1.', 'io.cellos.formation.v1.'] as const;
@@ -67,8 +67,8 @@ function formationFact(event: Members, text: string, phase: FormationPhase): Fac
     document(isNew) {
       const carried = data['document'] !== undefined && data['document'] !== null;
       if (!carried && !isNew) return null;
-      const dataText = membersOf(text).get('data') ?? 'null';
-      return carried ? (membersOf(dataText).get('document') ?? null) : dataText;
+      const dataText = memberOf(text, 'data') ?? 'null';
+      return carried ? memberOf(dataText, 'document') : dataText;
     },
   };
 }
@@ -76,7 +76,7 @@ function formationFact(event: Members, text: string, phase: FormationPhase): Fac
 /** The integer at `data.exitCode` as it was spelled; 1.0, 1e3 and what does not fit 64 bits are not integers. */
 function exitCodeOf(data: Members, text: string): string | null {
   if (typeof data['exitCode'] !== 'number') return null;
-  const spelled = membersOf(membersOf(text).get('data') ?? '').get('exitCode') ?? '';
+  const spelled = memberOf(memberOf(text, 'data') ?? '', 'exitCode') ?? '';
   if (!INTEGER.test(spelled)) return null;
   if (Number.isSafeInteger(data['exitCode'])) return spelled;
   const value = BigInt(spelled);

@@ -39,7 +39,7 @@ export class Feed {
   #cancelSweep: (() => void) | null = null;
   #lastPing: number;
 
-  constructor(log: EventLog, clock: Clock, logger: Log, ringBytes: number = limits.RING_BYTES) {
+  constructor(log: EventLog, clock: Clock, logger: Log, ringBytes: number) {
     this.#log = log;
     this.#clock = clock;
     this.#logger = logger;

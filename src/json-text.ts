@@ -61,24 +61,44 @@ function unquote(literal: string): string {
   return literal.includes('\\') ? (JSON.parse(literal) as string) : literal.slice(1, -1);
 }
 
-/** The members of an object text, key → text of the value; of a repeated key the last value. Empty for non-objects. */
-export function membersOf(text: string): Map<string, string> {
-  const members = new Map<string, string>();
+/** Calls `visit` with the bounds of each key literal and value of an object text. Nothing is copied. */
+function eachMember(
+  text: string,
+  visit: (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number) => void,
+): void {
   let at = skipSpace(text, 0);
-  if (text.charCodeAt(at) !== OPEN_BRACE) return members;
+  if (text.charCodeAt(at) !== OPEN_BRACE) return;
   at = skipSpace(text, at + 1);
   while (text.charCodeAt(at) === QUOTE) {
     const keyEnd = skipString(text, at);
-    const key = unquote(text.slice(at, keyEnd));
     // Behind the key come spaces and one colon.
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
     const valueEnd = skipValue(text, valueStart);
-    members.set(key, text.slice(valueStart, valueEnd));
+    visit(at, keyEnd, valueStart, valueEnd);
     at = skipSpace(text, valueEnd);
-    if (text.charCodeAt(at) !== COMMA) break;
+    if (text.charCodeAt(at) !== COMMA) return;
     at = skipSpace(text, at + 1);
   }
+}
+
+/** The members of an object text, key → text of the value; of a repeated key the last value. Empty for non-objects. */
+export function membersOf(text: string): Map<string, string> {
+  const members = new Map<string, string>();
+  eachMember(text, (keyStart, keyEnd, valueStart, valueEnd) => {
+    members.set(unquote(text.slice(keyStart, keyEnd)), text.slice(valueStart, valueEnd));
+  });
   return members;
+}
+
+/** The text of one member's value, the last one of a repeated key; null when the object has none. */
+export function memberOf(text: string, name: string): string | null {
+  let found: string | null = null;
+  eachMember(text, (keyStart, keyEnd, valueStart, valueEnd) => {
+    // A key without escapes is as long as its literal without quotes.
+    const plain = keyEnd - keyStart - 2 === name.length && text.startsWith(name, keyStart + 1);
+    if (plain || unquote(text.slice(keyStart, keyEnd)) === name) found = text.slice(valueStart, valueEnd);
+  });
+  return found;
 }
 
 /** The texts of an array's elements. Empty for non-arrays. */

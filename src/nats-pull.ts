@@ -46,6 +46,7 @@ export class PullConsumer {
   readonly #subscription: Subscription;
   readonly #pulls: Pull[] = [];
   #delivered = 0;
+  #replyPrefix = '';
   #pullNumber = 0;
   #closed = false;
 
@@ -125,23 +126,26 @@ export class PullConsumer {
   }
 
   #message(message: Msg, handlers: PullHandlers): void {
-    const tokens = (message.reply ?? '').split('.');
     // $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>; newer brokers put a domain and
-    // an account behind ACK.
-    const at = tokens.length > 9 ? 7 : 5;
-    const seq = Number(tokens[at]);
-    if (Number(tokens[at + 1]) !== ++this.#delivered || !Number.isSafeInteger(seq)) {
-      handlers.onBroken(`delivery ${tokens[at + 1]} came where ${this.#delivered} was due`);
+    // an account behind ACK. Up to <delivered>, which is 1 without acknowledgements, it is the same for every message.
+    const reply = message.reply ?? '';
+    if (this.#replyPrefix === '' || !reply.startsWith(this.#replyPrefix)) {
+      const tokens = reply.split('.');
+      this.#replyPrefix = `${tokens.slice(0, tokens.length > 9 ? 7 : 5).join('.')}.`;
+    }
+    const [seq, delivered, timestamp, pending] = reply.slice(this.#replyPrefix.length).split('.', 4);
+    if (Number(delivered) !== ++this.#delivered) {
+      handlers.onBroken(`delivery ${delivered} came where ${this.#delivered} was due`);
       return;
     }
     const pull = this.#pulls[0];
     if (pull !== undefined && --pull.left === 0) this.#pulls.shift();
     handlers.onDelivery({
-      seq,
+      seq: Number(seq),
       subject: message.subject,
       payload: message.data,
-      timestamp: tokens[at + 2] ?? '',
-      pending: Number(tokens[at + 3]),
+      timestamp: timestamp ?? '',
+      pending: Number(pending),
     });
   }
 

@@ -61,7 +61,7 @@ export interface LogPublishOptions {
  * is not. Everything but `follow` throws EventLogError.
  */
 export interface EventLog {
-  /** Starts the one continuous read and keeps it up until `close`. `tail` starts behind the last entry there is. */
+  /** Starts the one continuous read and keeps it up until `close`; called once. `tail` starts behind the last entry there is. */
   follow: (from: Position | 'tail', follower: LogFollower) => void;
   read: (options: LogReadOptions) => Promise<LogPage>;
   /** Resolves with the entry's sequence once the log has acknowledged it. */

@@ -5,7 +5,7 @@ import { formationEventText, formationSubject } from './cloudevents.ts';
 import type { ControlPlane } from './control-plane.ts';
 import type { FormationDocument } from './documents.ts';
 import { formationIdFor } from './ids.ts';
-import { elementsOf, membersOf } from './json-text.ts';
+import { elementsOf, memberOf } from './json-text.ts';
 import { MAX_ADMISSION_ATTEMPTS, WRITE_TIMEOUT_MS } from './limits.ts';
 import type { Formation, FormationPhase, Position } from './model.ts';
 import { type Clock, EventLogError, type LogEntry } from './ports.ts';
@@ -85,7 +85,7 @@ export class Writer {
       ...change,
       formationId: formation.id,
       formationName: formation.name,
-      cellCount: elementsOf(membersOf(formation.document).get('members') ?? '').length,
+      cellCount: elementsOf(memberOf(formation.document, 'members') ?? '').length,
       document: null,
     });
     const signal = AbortSignal.timeout(WRITE_TIMEOUT_MS);

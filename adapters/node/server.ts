@@ -1,0 +1,120 @@
+// The server on Node: environment, log lines, one HTTP port, signals. Started by `npm run serve` or a service manager, and by
+// `npm start` together with a broker.
+import { readFileSync } from 'node:fs';
+import process from 'node:process';
+
+import { connect as connectWebSocket } from 'nats.ws';
+
+import { createApp } from '../../src/app.ts';
+import { createAuthenticator } from '../../src/auth.ts';
+import { type BrokerConfig, type Config, ConfigError, parseConfig } from '../../src/config.ts';
+import { ControlPlane } from '../../src/control-plane.ts';
+import { createLogger, parseLogLevel } from '../../src/logger.ts';
+import { toConnectionOptions } from '../../src/nats-connection.ts';
+import { NatsEventLog, type NatsEventLogOptions } from '../../src/nats-event-log.ts';
+import type { Clock, Log } from '../../src/ports.ts';
+import { createHttpServer, type NodeHttpServer } from './http-server.ts';
+
+/** A stop in order takes less; whatever is left then is cut, so that the contract's 5 s hold. */
+const DRAIN_MS = 3500;
+
+const clock: Clock = {
+  now: Date.now,
+  after(ms, run) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+  soon: (run) => void setImmediate(run),
+};
+
+const writeLine = (line: string) => void process.stderr.write(`${line}\n`);
+
+function readConfig(): Config {
+  try {
+    return parseConfig(process.env, { tcp: true, readTextFile: (path) => readFileSync(path, 'utf8') });
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const level = parseLogLevel(process.env['RUST_LOG'] || process.env['LOG_LEVEL']);
+    createLogger(level === 'off' ? 'error' : level, writeLine).error(error.message, {
+      variable: error.variable,
+    });
+    process.exit(1);
+  }
+}
+
+/** nats:// and tls:// go through the TCP client of the same family, loaded only then. */
+function connector({ transport }: BrokerConfig): NatsEventLogOptions['connect'] {
+  if (transport === 'websocket') return connectWebSocket;
+  return async (options) => {
+    const { connect } = await import('nats');
+    return await (connect as unknown as NatsEventLogOptions['connect'])(options);
+  };
+}
+
+function listen({ server }: NodeHttpServer, { host, port }: Config['bind'], logger: Log): Promise<void> {
+  return new Promise((resolve) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      const address = `${host}:${port}`;
+      const busy = error.code === 'EADDRINUSE';
+      logger.error(
+        busy
+          ? `${address} is in use: stop what listens there or set CELLOS_SERVER_BIND`
+          : `cannot listen on CELLOS_SERVER_BIND ${address}: ${error.message}`,
+      );
+      process.exit(1);
+    });
+    server.listen(port, host, resolve);
+  });
+}
+
+/** Stop accepting, close feeds with 1001, drain requests, leave the broker, exit 0. */
+async function stop(
+  http: NodeHttpServer,
+  controlPlane: ControlPlane,
+  logger: Log,
+  signal: string,
+): Promise<void> {
+  logger.info('stopping', { signal });
+  const closed = new Promise<void>((resolve) => {
+    http.server.close(() => resolve());
+  });
+  controlPlane.feed.shutdown();
+  http.server.closeIdleConnections();
+  const deadline = setTimeout(() => {
+    http.destroyWebSockets();
+    http.server.closeAllConnections();
+  }, DRAIN_MS);
+  await closed;
+  clearTimeout(deadline);
+  await controlPlane.stop();
+  logger.info('stopped');
+  process.exit(0);
+}
+
+const config = readConfig();
+const logger = createLogger(config.logLevel, writeLine);
+const log = new NatsEventLog({
+  connect: connector(config.broker),
+  connection: toConnectionOptions(config.broker),
+  replicas: config.replicas,
+  clock,
+  logger,
+});
+const controlPlane = new ControlPlane({ log, clock, logger, skipReplay: config.skipReplay });
+const http = createHttpServer(
+  createApp({
+    controlPlane,
+    authenticator: createAuthenticator(config.apiToken, config.operatorId),
+    clock,
+    logger,
+    build: { gitSha: process.env['CELLOS_SERVER_GIT_SHA'] || null },
+  }),
+);
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => void stop(http, controlPlane, logger, signal));
+}
+controlPlane.start();
+await listen(http, config.bind, logger);
+logger.info('listening', { host: config.bind.host, port: config.bind.port });
+await controlPlane.whenServing();
+logger.info('ready');

@@ -1,0 +1,158 @@
+// The control plane on the in-memory log: what is answered when, and who waits for what.
+import { beforeEach, describe, expect, it } from 'vitest';
+
+import { ControlPlane } from '../src/control-plane.ts';
+import { formationEvent } from './support/events.ts';
+import { ManualClock } from './support/manual-clock.ts';
+import { MemoryEventLog } from './support/memory-event-log.ts';
+import { silentLogger } from './support/system.ts';
+
+const ID = '0f8fad5b-d9cb-469f-a165-70867728950e';
+const created = (name = 'web') => formationEvent('created', { formationId: ID, formationName: name });
+
+describe('control plane', () => {
+  let log: MemoryEventLog;
+  let clock: ManualClock;
+  let warnings: string[];
+
+  beforeEach(() => {
+    log = new MemoryEventLog();
+    clock = new ManualClock();
+    warnings = [];
+  });
+
+  const start = async (options: { skipReplay?: boolean } = {}) => {
+    const logger = { ...silentLogger, warn: (message: string) => void warnings.push(message) };
+    const controlPlane = new ControlPlane({ log, clock, logger, ...options });
+    controlPlane.start();
+    await clock.settle();
+    return controlPlane;
+  };
+
+  describe('starting', () => {
+    it('RUN-1 answers once the replay has reached the tail', async () => {
+      log.append(created());
+      const controlPlane = new ControlPlane({ log, clock, logger: silentLogger });
+      expect(controlPlane.serving).toBe(false);
+      controlPlane.start();
+      await controlPlane.whenServing();
+      expect(controlPlane.phase).toBe('live');
+      expect(controlPlane.state.formations.get(ID)?.name).toBe('web');
+    });
+
+    it('RUN-1 answers from an empty view when the broker is out of reach for 2 s', async () => {
+      log.disconnect();
+      const controlPlane = await start();
+      await clock.advance(1999);
+      expect(controlPlane.serving).toBe(false);
+      await clock.advance(1);
+      expect([controlPlane.serving, controlPlane.state.cursor, controlPlane.epoch]).toEqual([true, 0, null]);
+    });
+
+    it('RUN-3 uses a broker that arrives later', async () => {
+      log.disconnect();
+      const controlPlane = await start();
+      await clock.advance(5000);
+      log.append(created());
+      log.connect();
+      await clock.settle();
+      expect([controlPlane.phase, controlPlane.state.cursor]).toEqual(['live', 1]);
+    });
+
+    it('CFG-7 starts at the tail with an empty view when told to skip the replay', async () => {
+      log.append(created());
+      log.append(created());
+      const controlPlane = await start({ skipReplay: true });
+      expect([controlPlane.state.cursor, controlPlane.state.formations.size]).toEqual([2, 0]);
+      log.append(created('later'));
+      await clock.settle();
+      expect([controlPlane.state.cursor, controlPlane.state.formations.size]).toEqual([3, 1]);
+    });
+  });
+
+  describe('the projection', () => {
+    it('PRJ-3 warns of what is skipped and goes on', async () => {
+      const controlPlane = await start();
+      log.append('not json');
+      log.append(formationEvent('created', { formationId: 'no uuid' }));
+      log.append(created());
+      await clock.settle();
+      expect(warnings).toEqual(['event skipped', 'event skipped']);
+      expect([controlPlane.state.cursor, controlPlane.state.formations.size]).toEqual([3, 1]);
+    });
+
+    it('RUN-2 keeps answering from the view while the broker is away', async () => {
+      log.append(created());
+      const controlPlane = await start();
+      log.disconnect();
+      await clock.advance(60_000);
+      expect([controlPlane.phase, controlPlane.serving, controlPlane.state.cursor]).toEqual([
+        'lost',
+        true,
+        1,
+      ]);
+      log.append(created('renamed'));
+      log.connect();
+      await clock.settle();
+      expect(controlPlane.phase).toBe('live');
+      expect(controlPlane.state.formations.get(ID)?.name).toBe('renamed');
+    });
+
+    it('LOG-11 is rebuilt from another stream', async () => {
+      log.append(created());
+      log.append(created());
+      const controlPlane = await start();
+      const { epoch } = controlPlane;
+      log.replace();
+      await clock.settle();
+      expect([controlPlane.state.cursor, controlPlane.state.formations.size]).toEqual([0, 0]);
+      expect(controlPlane.epoch).not.toBe(epoch);
+      expect(controlPlane.phase).toBe('live');
+      log.append(created('new'));
+      await clock.settle();
+      expect(new TextDecoder().decode(controlPlane.snapshots.formations(controlPlane.epoch))).toContain(
+        '"new"',
+      );
+    });
+
+    it('LOG-5 moves the cursor over what was deleted', async () => {
+      log.append(created());
+      log.append(created());
+      log.remove(2);
+      const controlPlane = await start();
+      expect(controlPlane.state.cursor).toBe(2);
+    });
+  });
+
+  describe('waiting for a position', () => {
+    it('OUT-6 resolves when it is applied, at once when it was', async () => {
+      const controlPlane = await start();
+      const { signal } = new AbortController();
+      let applied = false;
+      const waiting = controlPlane.whenApplied(2, signal).then(() => (applied = true));
+      log.append(created());
+      await clock.settle();
+      expect(applied).toBe(false);
+      log.append(created());
+      await waiting;
+      await controlPlane.whenApplied(1, signal);
+    });
+
+    it('OUT-7 ends with the signal, with a replaced stream and with the server', async () => {
+      const controlPlane = await start();
+      log.append(created());
+      const controller = new AbortController();
+      const aborted = controlPlane.whenApplied(9, controller.signal);
+      controller.abort(new Error('too late'));
+      await expect(aborted).rejects.toThrow('too late');
+      const { signal } = new AbortController();
+      const replaced = controlPlane.whenApplied(9, signal);
+      log.replace();
+      await expect(replaced).rejects.toMatchObject({ status: 503 });
+      const stopped = controlPlane.whenApplied(9, signal);
+      await controlPlane.stop();
+      await expect(stopped).rejects.toMatchObject({ status: 503 });
+      expect(controlPlane.serving).toBe(false);
+    });
+  });
+});
