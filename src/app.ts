@@ -14,8 +14,7 @@ import { eventRoutes } from './routes/events.ts';
 import { feedRoutes } from './routes/feed.ts';
 import { formationRoutes } from './routes/formations.ts';
 import { type BuildInfo, metaRoutes } from './routes/meta.ts';
-import type { RequestBindings } from './routes/routing.ts';
-import { excerpt } from './text.ts';
+import { noHandler, type RequestBindings } from './routes/routing.ts';
 import { Writer } from './writer.ts';
 
 export interface AppOptions {
@@ -39,9 +38,7 @@ export function createApp({ controlPlane, authenticator, clock, logger, build }:
   eventRoutes(app, controlPlane);
   feedRoutes(app, controlPlane);
   metaRoutes(app, build);
-  app.notFound((c) =>
-    problemResponse(new ProblemError('not-found', `there is nothing at ${excerpt(c.req.path)}`)),
-  );
+  app.notFound((c) => problemResponse(noHandler(c.req.method, c.req.path)));
   app.onError((error) => answer(error));
 
   const answer = (error: unknown): Response => {

@@ -67,21 +67,23 @@ function parseFlat(value: object, texts: Map<string, string>): ParsedDocument {
   return accept(name, coordinator, members.map(toMember), objectText(texts));
 }
 
-function parseKubectl(value: object, texts: Map<string, string>): ParsedDocument {
+function parseKubectl(value: object, top: Map<string, string>): ParsedDocument {
   const parsed = v.safeParse(kubectlDocument, value);
   if (!parsed.success) return refuse(describeIssue(parsed.issues[0]));
   const { metadata, spec } = parsed.output;
-  const specTexts = membersOf(texts.get('spec') ?? '');
+  const specTexts = membersOf(top.get('spec') ?? '');
   const memberTexts = elementsOf(specTexts.get('members') ?? '').map((member) => {
-    const { name, ...rest } = Object.fromEntries(membersOf(member).entries()) as Record<string, string>;
-    return objectText(new Map([['id', name as string], ...Object.entries(rest)]));
+    const texts = membersOf(member);
+    const id = texts.get('name') as string;
+    texts.delete('name');
+    return objectText(new Map([['id', id], ...texts]));
   });
   const flat = new Map([
     ['name', JSON.stringify(metadata.name)],
     ['coordinator', JSON.stringify(spec.coordinator)],
     ['members', `[${memberTexts.join(',')}]`],
   ]);
-  const kept = [...membersOf(texts.get('metadata') ?? '')].filter(
+  const kept = [...membersOf(top.get('metadata') ?? '')].filter(
     ([key]) => key === 'labels' || key === 'annotations',
   );
   if (kept.length > 0) flat.set('metadata', objectText(new Map(kept)));

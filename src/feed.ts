@@ -138,6 +138,8 @@ export class Feed {
     } else if (belowFloor(session.cursor, bounds)) {
       this.#rehydrate(session, 'ws/retention-exhausted', bounds);
     } else {
+      // 0 means "from the oldest retained", whatever the ring still holds.
+      if (session.cursor === 0) session.cursor = bounds.firstSeq - 1;
       this.#place(session);
     }
   }

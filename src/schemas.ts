@@ -92,5 +92,6 @@ export function describeIssue(issue: v.BaseIssue<unknown>): string {
   if (issue.kind === 'schema' && issue.expected === 'never' && issue.type === 'strict_object') {
     return `${subject} is not a known field`;
   }
-  return issue.received === 'undefined' ? `${subject} is missing` : `${subject} ${issue.message}`;
+  if (issue.received === 'undefined') return `${subject} is missing`;
+  return `${subject} ${issue.message}, not ${excerpt(issue.received)}`;
 }

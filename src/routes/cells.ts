@@ -8,7 +8,7 @@ import { ProblemError } from '../problems.ts';
 import { holderOf } from '../projection.ts';
 import { parseUnsigned, queryParameters } from '../query.ts';
 import { excerpt } from '../text.ts';
-import { type App, otherMethods } from './routing.ts';
+import type { App } from './routing.ts';
 
 const STATES: readonly CellState[] = ['pending', 'running', 'destroyed'];
 
@@ -28,7 +28,6 @@ export function cellRoutes(app: App, controlPlane: ControlPlane): void {
       }),
     );
   });
-  otherMethods(app, '/v1/cells', 'GET, HEAD');
 
   app.get('/v1/cells/:id', (c) => {
     const id = c.req.param('id');
@@ -36,7 +35,6 @@ export function cellRoutes(app: App, controlPlane: ControlPlane): void {
     if (cell === undefined) throw new ProblemError('not-found', `cell "${excerpt(id)}" is not known`);
     return json(controlPlane.snapshots.cell(cell));
   });
-  otherMethods(app, '/v1/cells/:id', 'GET, HEAD');
 
   /** An id stands for itself, known or not: cells may name a formation that has no event yet. */
   const formationId = (text: string): string | null =>

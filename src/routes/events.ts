@@ -9,7 +9,7 @@ import { ProblemError, unavailable } from '../problems.ts';
 import { parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS, isSubjectFilter, withinEvents } from '../subjects.ts';
 import { excerpt } from '../text.ts';
-import { type App, otherMethods } from './routing.ts';
+import type { App } from './routing.ts';
 
 /** Entries read at once beyond what is asked for: where payloads are no events, a page takes several reads. */
 const MIN_READ_ENTRIES = 64;
@@ -30,7 +30,6 @@ export function eventRoutes(app: App, controlPlane: ControlPlane): void {
       throw unavailable('the event store cannot be read', error);
     }
   });
-  otherMethods(app, '/v1/events', 'GET, HEAD');
 }
 
 async function eventsPage(

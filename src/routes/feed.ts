@@ -4,7 +4,7 @@ import type { ControlPlane } from '../control-plane.ts';
 import { ProblemError } from '../problems.ts';
 import { parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS } from '../subjects.ts';
-import { type App, otherMethods } from './routing.ts';
+import type { App } from './routing.ts';
 
 /** RFC 6455, section 4.1: sixteen bytes in base64. */
 const HANDSHAKE_KEY = /^[A-Za-z0-9+/]{22}==$/;
@@ -33,5 +33,4 @@ export function feedRoutes(app: App, controlPlane: ControlPlane): void {
     const protocol = offeredProtocols(headers).includes(FEED_PROTOCOL) ? FEED_PROTOCOL : null;
     return upgrade((socket) => controlPlane.feed.open(socket, request), protocol);
   });
-  otherMethods(app, '/ws/events', 'GET, HEAD');
 }

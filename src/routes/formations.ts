@@ -11,7 +11,7 @@ import { holderOf, liveHoldersOf } from '../projection.ts';
 import { describeIssue, statusChange } from '../schemas.ts';
 import { excerpt } from '../text.ts';
 import type { Writer } from '../writer.ts';
-import { type App, otherMethods, writeContext } from './routing.ts';
+import { type App, writeContext } from './routing.ts';
 
 const TRANSITIONS: ReadonlySet<string> = new Set<FormationPhase>([
   'LAUNCHING',
@@ -39,7 +39,6 @@ export function formationRoutes(app: App, controlPlane: ControlPlane, writer: Wr
     return json(JSON.stringify({ id, name: parsed.document.name, status: 'PENDING' }), 201);
   });
   app.get('/v1/formations', () => json(controlPlane.snapshots.formations(controlPlane.epoch)));
-  otherMethods(app, '/v1/formations', 'GET, HEAD, POST');
 
   app.get('/v1/formations/by-name/:name', (c) =>
     json(controlPlane.snapshots.formation(byName(c.req.param('name')))),
@@ -57,7 +56,6 @@ export function formationRoutes(app: App, controlPlane: ControlPlane, writer: Wr
     await writer.changePhase(byName(name), DELETED, writeContext(c));
     return noContent();
   });
-  otherMethods(app, '/v1/formations/by-name/:name', 'GET, HEAD, DELETE');
 
   app.post('/v1/formations/:id/status', async (c) => {
     const { raw } = c.req;
@@ -84,7 +82,6 @@ export function formationRoutes(app: App, controlPlane: ControlPlane, writer: Wr
     await writer.changePhase(formation, change, writeContext(c));
     return noContent();
   });
-  otherMethods(app, '/v1/formations/:id/status', 'POST');
 
   app.get('/v1/formations/:id', (c) => {
     const idOrName = c.req.param('id');
@@ -95,7 +92,6 @@ export function formationRoutes(app: App, controlPlane: ControlPlane, writer: Wr
     await writer.changePhase(byId(c.req.param('id')), DELETED, writeContext(c));
     return noContent();
   });
-  otherMethods(app, '/v1/formations/:id', 'GET, HEAD, DELETE');
 }
 
 function notFound(what: string): never {

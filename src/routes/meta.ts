@@ -1,7 +1,7 @@
 // GET /v1/version.
 import { json } from '../http.ts';
 import { VERSION } from '../version.ts';
-import { type App, otherMethods } from './routing.ts';
+import type { App } from './routing.ts';
 
 export interface BuildInfo {
   /** The commit the server was built from, when its environment says. */
@@ -14,5 +14,4 @@ export function metaRoutes(app: App, { gitSha }: BuildInfo): void {
     api: { version: 'v1' },
   });
   app.get('/v1/version', () => json(body));
-  otherMethods(app, '/v1/version', 'GET, HEAD');
 }

@@ -17,15 +17,34 @@ export interface RequestBindings {
 export type App = Hono<{ Bindings: RequestBindings }>;
 export type RequestContext = Context<{ Bindings: RequestBindings }>;
 
-/** Answers every method that has no handler on `path` with 405; registered behind those that have. */
-export function otherMethods(app: App, path: string, allow: string): void {
-  app.all(path, (c) => {
-    throw new ProblemError(
-      'method-not-allowed',
-      `${excerpt(c.req.method)} is not allowed on ${excerpt(c.req.path)}; allowed: ${allow}`,
-      { headers: { allow } },
-    );
-  });
+/** A path and the methods that have a handler there; a table of its own keeps the hot path to one handler per request. */
+interface KnownPath {
+  readonly pattern: RegExp;
+  readonly allow: string;
+}
+
+/** The paths of the contract, each once, with `Allow` as a 405 names it. */
+const KNOWN_PATHS: readonly KnownPath[] = [
+  { pattern: /^\/v1\/formations$/, allow: 'GET, HEAD, POST' },
+  { pattern: /^\/v1\/formations\/by-name\/[^/]+$/, allow: 'GET, HEAD, DELETE' },
+  { pattern: /^\/v1\/formations\/[^/]+\/status$/, allow: 'POST' },
+  { pattern: /^\/v1\/formations\/[^/]+$/, allow: 'GET, HEAD, DELETE' },
+  { pattern: /^\/v1\/cells$/, allow: 'GET, HEAD' },
+  { pattern: /^\/v1\/cells\/[^/]+$/, allow: 'GET, HEAD' },
+  { pattern: /^\/v1\/events$/, allow: 'GET, HEAD' },
+  { pattern: /^\/v1\/version$/, allow: 'GET, HEAD' },
+  { pattern: /^\/ws\/events$/, allow: 'GET, HEAD' },
+];
+
+/** The answer to a request that no handler takes: 405 where the path has others, else 404. */
+export function noHandler(method: string, path: string): ProblemError {
+  const known = KNOWN_PATHS.find(({ pattern }) => pattern.test(path));
+  if (known === undefined) return new ProblemError('not-found', `there is nothing at ${excerpt(path)}`);
+  return new ProblemError(
+    'method-not-allowed',
+    `${excerpt(method)} is not allowed on ${excerpt(path)}; allowed: ${known.allow}`,
+    { headers: { allow: known.allow } },
+  );
 }
 
 /** Who writes and on behalf of which trace. */
