@@ -4,12 +4,28 @@ import { decodeEntry, frameText } from './cloudevents.ts';
 import { HISTORY_CACHED_PAGES, HISTORY_PAGE_SEQUENCES, HISTORY_READERS, READ_TIMEOUT_MS } from './limits.ts';
 import type { Position } from './model.ts';
 import type { EventLog, Frame, LogBounds } from './ports.ts';
+import { SliceMemo } from './slice-memo.ts';
 
-export interface HistoryPage {
-  readonly frames: readonly Frame[];
+export class HistoryPage {
   /** Everything up to here is in the page or has no frame. */
   readonly through: Position;
+  /** The log's, when the page was read. */
   readonly bounds: LogBounds;
+  readonly #frames: readonly Frame[];
+  readonly #slices = new SliceMemo();
+
+  constructor(frames: readonly Frame[], through: Position, bounds: LogBounds) {
+    this.#frames = frames;
+    this.through = through;
+    this.bounds = bounds;
+  }
+
+  /** Its frames in (after, until]. */
+  slice(after: Position, until: Position): readonly Frame[] {
+    return this.#slices.get(`${after} ${until}`, () =>
+      this.#frames.filter((frame) => frame.seq > after && frame.seq <= until),
+    );
+  }
 }
 
 export class FeedHistory {
@@ -59,7 +75,7 @@ export class FeedHistory {
         const { seq, subject, text } = decodeEntry(entry);
         if (text !== null) frames.push({ seq, subject, text: frameText(seq, text) });
       }
-      return { frames, through, bounds };
+      return new HistoryPage(frames, through, bounds);
     } finally {
       this.#reading--;
       this.#waiting.shift()?.();

@@ -1,9 +1,7 @@
 // The recent frames, bounded in bytes: most sessions that fall behind or come back find theirs here instead of in the log.
 import type { Position } from './model.ts';
 import type { Frame } from './ports.ts';
-
-/** Slices kept for the next session at the same place: sessions that come back together are due the same frames. */
-const KEPT_SLICES = 16;
+import { SliceMemo } from './slice-memo.ts';
 
 export class FrameRing {
   readonly #maxBytes: number;
@@ -13,7 +11,7 @@ export class FrameRing {
   #bytes = 0;
   #floor: Position = 0;
   #pushedBytes = 0;
-  readonly #slices = new Map<string, readonly Frame[]>();
+  readonly #slices = new SliceMemo();
 
   /** `maxBytes` counts UTF-16 units of frames, which is their size for ASCII. */
   constructor(maxBytes: number) {
@@ -56,13 +54,7 @@ export class FrameRing {
 
   /** Frames in (after, until], as many as fit `maxBytes` and at least one. Only for `after` ≥ floor. */
   slice(after: Position, until: Position, maxBytes: number): readonly Frame[] {
-    const key = `${after} ${until} ${maxBytes}`;
-    let frames = this.#slices.get(key);
-    if (frames === undefined) {
-      this.#slices.set(key, (frames = this.#cut(after, until, maxBytes)));
-      if (this.#slices.size > KEPT_SLICES) this.#slices.delete(this.#slices.keys().next().value as string);
-    }
-    return frames;
+    return this.#slices.get(`${after} ${until} ${maxBytes}`, () => this.#cut(after, until, maxBytes));
   }
 
   #cut(after: Position, until: Position, maxBytes: number): Frame[] {

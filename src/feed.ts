@@ -189,9 +189,7 @@ export class Feed {
         this.#scheduleRetry();
         return;
       }
-      const within = (frame: Frame) => frame.seq > session.cursor && frame.seq <= through;
-      const frames = page.frames.every(within) ? page.frames : page.frames.filter(within);
-      session.send(chosen(frames, session.channel), through);
+      session.send(chosen(page.slice(session.cursor, through), session.channel), through);
     } catch (error) {
       // The session keeps its place; it is tried again when the log is back.
       this.#logger.debug('feed: history is not readable', { error: String(error) });
