@@ -169,7 +169,7 @@ export class NatsEventLog implements EventLog {
         this.#tail = new NatsTail(this.#link, this.#options, anchor, follower);
         await this.#tail.run();
       } catch (error) {
-        if (!this.#closed) follower.onLost(String(error));
+        if (!this.#closed) follower.onLost(describe(error));
       }
       anchor = this.#tail?.anchor ?? anchor;
       const link = this.#link;
@@ -243,6 +243,13 @@ export class NatsEventLog implements EventLog {
       signal.removeEventListener('abort', onAbort);
     }
   }
+}
+
+/** What the client says of a failure, which is often a code without a message. */
+function describe(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string };
+  const known = code === undefined || code === 'UNKNOWN_ERROR' ? '' : code;
+  return [known, message].filter((part) => part).join(': ') || String(error);
 }
 
 /** JetStream's own error number. Duck-typed: errors come from whichever copy of the client is connected. */

@@ -3,20 +3,20 @@
 import { readFileSync } from 'node:fs';
 import process from 'node:process';
 
-import { connect as connectWebSocket } from 'nats.ws';
-
 import { createApp } from '../../src/app.ts';
 import { createAuthenticator } from '../../src/auth.ts';
-import { type BrokerConfig, type Config, ConfigError, parseConfig } from '../../src/config.ts';
+import { type Config, ConfigError, parseConfig } from '../../src/config.ts';
 import { ControlPlane } from '../../src/control-plane.ts';
 import { createLogger, parseLogLevel } from '../../src/logger.ts';
 import { toConnectionOptions } from '../../src/nats-connection.ts';
-import { NatsEventLog, type NatsEventLogOptions } from '../../src/nats-event-log.ts';
+import { NatsEventLog } from '../../src/nats-event-log.ts';
 import type { Clock, Log } from '../../src/ports.ts';
+import { connector } from './broker-connection.ts';
 import { createHttpServer, type NodeHttpServer } from './http-server.ts';
 
 /** A stop in order takes less; whatever is left then is cut, so that the contract's 5 s hold. */
 const DRAIN_MS = 3500;
+const IDLE_CHECK_MS = 20;
 
 const clock: Clock = {
   now: Date.now,
@@ -40,15 +40,6 @@ function readConfig(): Config {
     });
     process.exit(1);
   }
-}
-
-/** nats:// and tls:// go through the TCP client of the same family, loaded only then. */
-function connector({ transport }: BrokerConfig): NatsEventLogOptions['connect'] {
-  if (transport === 'websocket') return connectWebSocket;
-  return async (options) => {
-    const { connect } = await import('nats');
-    return await (connect as unknown as NatsEventLogOptions['connect'])(options);
-  };
 }
 
 function listen({ server }: NodeHttpServer, { host, port }: Config['bind'], logger: Log): Promise<void> {
@@ -79,13 +70,15 @@ async function stop(
     http.server.close(() => resolve());
   });
   controlPlane.feed.shutdown();
-  http.server.closeIdleConnections();
+  // A kept-alive connection becomes idle when its request has been answered, and would hold the server open.
+  const idle = setInterval(() => http.server.closeIdleConnections(), IDLE_CHECK_MS);
   const deadline = setTimeout(() => {
     http.destroyWebSockets();
     http.server.closeAllConnections();
   }, DRAIN_MS);
   await closed;
   clearTimeout(deadline);
+  clearInterval(idle);
   await controlPlane.stop();
   logger.info('stopped');
   process.exit(0);
