@@ -46,7 +46,7 @@ export function createApp({ controlPlane, authenticator, clock, logger, build }:
     const { cause } = problem.options;
     if (problem.status === 500) logger.error('request failed', { error: describe(cause) });
     else if (cause !== undefined)
-      logger.warn('request refused', { detail: problem.message, error: describe(cause) });
+      logger.warn('request refused', { detail: problem.message, error: String(cause) });
     return problemResponse(problem);
   };
 

@@ -165,8 +165,9 @@ function readCredentials(text: string, readTextFile: ConfigCapabilities['readTex
     try {
       credentials = readTextFile(text);
     } catch (error) {
+      // It may be a seed by itself, so it is not repeated.
       const reason = (error as { code?: string }).code ?? 'unreadable';
-      throw new ConfigError(variable, `names a file that cannot be read: ${text} (${reason})`);
+      throw new ConfigError(variable, `is neither a credentials file's text nor the path of one (${reason})`);
     }
   }
   if (!/-----BEGIN NATS USER JWT-----[\s\S]*-----BEGIN USER NKEY SEED-----/.test(credentials)) {

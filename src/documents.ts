@@ -59,7 +59,7 @@ function refuse(detail: string): ParsedDocument {
 }
 
 function parseFlat(value: object, texts: Map<string, string>): ParsedDocument {
-  const parsed = v.safeParse(flatDocument, value);
+  const parsed = v.safeParse(flatDocument, value, { abortEarly: true });
   if (!parsed.success) return refuse(describeIssue(parsed.issues[0]));
   const { name, coordinator, members } = parsed.output;
   const memberTexts = elementsOf(texts.get('members') ?? '').map((member) => objectText(membersOf(member)));
@@ -68,7 +68,7 @@ function parseFlat(value: object, texts: Map<string, string>): ParsedDocument {
 }
 
 function parseKubectl(value: object, top: Map<string, string>): ParsedDocument {
-  const parsed = v.safeParse(kubectlDocument, value);
+  const parsed = v.safeParse(kubectlDocument, value, { abortEarly: true });
   if (!parsed.success) return refuse(describeIssue(parsed.issues[0]));
   const { metadata, spec } = parsed.output;
   const specTexts = membersOf(top.get('spec') ?? '');

@@ -22,7 +22,8 @@ const CELL_EFFECTS: Readonly<Record<string, CellFact['effect']>> = {
   'dev.cellos.events.cell.lifecycle.v1.destroyed': 'destroyed',
 };
 
-const INTEGER = /^-?(?:0|[1-9]\d*)$/;
+/** At most the nineteen digits of a 64-bit integer: converting a longer one costs the square of its length. */
+const INTEGER = /^-?(?:0|[1-9]\d{0,18})$/;
 const MIN_INT64 = -(2n ** 63n);
 const MAX_INT64 = 2n ** 63n - 1n;
 

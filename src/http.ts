@@ -2,7 +2,7 @@
 // plain objects and bodies texts or bytes, which server packages write without a detour through streams.
 import { MAX_BODY_BYTES } from './limits.ts';
 import { problemBody, ProblemError, toProblem } from './problems.ts';
-import { decodeUtf8 } from './utf8.ts';
+import { concat, decodeUtf8 } from './utf8.ts';
 
 const CORS_HEADERS = {
   'access-control-allow-origin': '*',
@@ -69,11 +69,5 @@ async function readCounted(request: Request): Promise<Uint8Array> {
     if (length > MAX_BODY_BYTES) throw tooLarge();
     chunks.push(chunk);
   }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return bytes;
+  return concat(chunks);
 }

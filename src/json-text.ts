@@ -94,9 +94,7 @@ export function membersOf(text: string): Map<string, string> {
 export function memberOf(text: string, name: string): string | null {
   let found: string | null = null;
   eachMember(text, (keyStart, keyEnd, valueStart, valueEnd) => {
-    // A key without escapes is as long as its literal without quotes.
-    const plain = keyEnd - keyStart - 2 === name.length && text.startsWith(name, keyStart + 1);
-    if (plain || unquote(text.slice(keyStart, keyEnd)) === name) found = text.slice(valueStart, valueEnd);
+    if (unquote(text.slice(keyStart, keyEnd)) === name) found = text.slice(valueStart, valueEnd);
   });
   return found;
 }

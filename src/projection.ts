@@ -219,14 +219,23 @@ function unindex(state: ProjectionState, formation: Formation, name: string): vo
   if (holders.all.length === 0) state.names.delete(name);
 }
 
-/** Nearly always the youngest: only a renamed formation is older than what its new name already has. */
 function insertByAge(formations: Formation[], formation: Formation): void {
-  let at = formations.length;
-  while (at > 0 && (formations[at - 1] as Formation).firstSeq > formation.firstSeq) at--;
-  formations.splice(at, 0, formation);
+  formations.splice(placeByAge(formations, formation), 0, formation);
 }
 
 function remove(formations: Formation[], formation: Formation): void {
-  const at = formations.lastIndexOf(formation);
-  if (at >= 0) formations.splice(at, 1);
+  const at = placeByAge(formations, formation);
+  if (formations[at] === formation) formations.splice(at, 1);
+}
+
+/** Where a formation is, or belongs, in a list ordered by first sequences, which are unique. */
+function placeByAge(formations: readonly Formation[], { firstSeq }: Formation): number {
+  let low = 0;
+  let high = formations.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((formations[middle] as Formation).firstSeq < firstSeq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

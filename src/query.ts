@@ -2,21 +2,29 @@
 // replace what is not UTF-8 instead of refusing it.
 import { ProblemError } from './problems.ts';
 import { excerpt } from './text.ts';
-import { decodeUtf8, encodeUtf8 } from './utf8.ts';
+import { concat, decodeUtf8, encodeUtf8 } from './utf8.ts';
 
-const ESCAPE = /%([0-9A-Fa-f]{2})/g;
+const ESCAPES = /(?:%[0-9A-Fa-f]{2})+/g;
 
 /** Percent-decoded once; a `%` without two hex digits stands for itself (WHATWG URL). Null when the bytes are not UTF-8. */
 export function percentDecode(text: string): string | null {
   if (!text.includes('%')) return text;
-  const bytes: number[] = [];
+  const parts: Uint8Array[] = [];
   let from = 0;
-  for (const match of text.matchAll(ESCAPE)) {
-    bytes.push(...encodeUtf8(text.slice(from, match.index)), Number.parseInt(match[1] as string, 16));
-    from = match.index + 3;
+  for (const match of text.matchAll(ESCAPES)) {
+    parts.push(encodeUtf8(text.slice(from, match.index)), unescaped(match[0]));
+    from = match.index + match[0].length;
   }
-  bytes.push(...encodeUtf8(text.slice(from)));
-  return decodeUtf8(Uint8Array.from(bytes));
+  parts.push(encodeUtf8(text.slice(from)));
+  return decodeUtf8(concat(parts));
+}
+
+/** The bytes of a run such as `%C3%A4`. */
+function unescaped(run: string): Uint8Array {
+  const bytes = new Uint8Array(run.length / 3);
+  for (let at = 0; at < bytes.length; at++)
+    bytes[at] = Number.parseInt(run.slice(at * 3 + 1, at * 3 + 3), 16);
+  return bytes;
 }
 
 /** The path of a URL without its query. */
@@ -41,10 +49,11 @@ export function canonicalPath(path: string): string | null {
 
 /** The query's pairs in order. Empty pairs are ignored, `+` is a space; throws 400 when something is not UTF-8. */
 export function parseQuery(url: string): [name: string, value: string][] {
-  const start = url.indexOf('?');
+  const [whole = ''] = url.split('#', 1);
+  const start = whole.indexOf('?');
   if (start < 0) return [];
   const pairs: [string, string][] = [];
-  for (const pair of (url.slice(start + 1).split('#', 1)[0] as string).split('&')) {
+  for (const pair of whole.slice(start + 1).split('&')) {
     if (pair === '') continue;
     const split = pair.indexOf('=');
     const [name, value] = (split < 0 ? [pair, ''] : [pair.slice(0, split), pair.slice(split + 1)]).map(

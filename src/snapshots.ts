@@ -3,7 +3,7 @@
 import type { Cell, Formation, Position } from './model.ts';
 import { cellsOf, type ProjectionState, statusOf } from './projection.ts';
 import { compareUtf8 } from './text.ts';
-import { encodeUtf8 } from './utf8.ts';
+import { concat, encodeUtf8 } from './utf8.ts';
 
 const CHUNK_RECORDS = 128;
 
@@ -64,16 +64,6 @@ function youngest(items: readonly Versioned[], from: number): Position {
   const end = Math.min(from + CHUNK_RECORDS, items.length);
   for (let at = from; at < end; at++) version = Math.max(version, (items[at] as Versioned).version);
   return version;
-}
-
-function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
-  const whole = new Uint8Array(parts.reduce((length, part) => length + part.byteLength, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.byteLength;
-  }
-  return whole;
 }
 
 /** The texts of one state. A new state needs a new instance. */

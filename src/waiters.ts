@@ -8,9 +8,8 @@ interface Waiter {
 }
 
 export class Waiters {
-  readonly #waiters = new Set<Waiter>();
-  /** The lowest awaited position: the tail compares one number per event. */
-  #next = Number.POSITIVE_INFINITY;
+  /** Ordered by position, so that the tail looks at the first alone. */
+  readonly #waiters: Waiter[] = [];
 
   /** Resolves at `reached(position)` or beyond; rejects with the signal's reason. */
   until(position: Position, signal: AbortSignal): Promise<void> {
@@ -19,38 +18,44 @@ export class Waiters {
         reject(signal.reason);
         return;
       }
-      const settle = (act: () => void) => {
-        signal.removeEventListener('abort', onAbort);
-        this.#remove(waiter);
-        act();
+      const onAbort = () => {
+        const at = this.#waiters.indexOf(waiter);
+        if (at >= 0) this.#waiters.splice(at, 1);
+        reject(signal.reason);
       };
-      const onAbort = () => settle(() => reject(signal.reason));
       const waiter: Waiter = {
         position,
-        resolve: () => settle(resolve),
-        reject: (reason) => settle(() => reject(reason)),
+        resolve: () => {
+          signal.removeEventListener('abort', onAbort);
+          resolve();
+        },
+        reject: (reason) => {
+          signal.removeEventListener('abort', onAbort);
+          reject(reason);
+        },
       };
       signal.addEventListener('abort', onAbort);
-      this.#waiters.add(waiter);
-      this.#next = Math.min(this.#next, position);
+      this.#insert(waiter);
     });
   }
 
   /** The projection is at `position`. */
   reached(position: Position): void {
-    if (position < this.#next) return;
-    for (const waiter of this.#waiters) if (waiter.position <= position) waiter.resolve();
+    let due = 0;
+    while (due < this.#waiters.length && (this.#waiters[due] as Waiter).position <= position) due++;
+    if (due === 0) return;
+    for (const waiter of this.#waiters.splice(0, due)) waiter.resolve();
   }
 
   /** Nobody's position will come: the log is another one, or the server stops. */
   rejectAll(reason: unknown): void {
-    for (const waiter of this.#waiters) waiter.reject(reason);
+    for (const waiter of this.#waiters.splice(0)) waiter.reject(reason);
   }
 
-  #remove(waiter: Waiter): void {
-    this.#waiters.delete(waiter);
-    if (waiter.position > this.#next) return;
-    this.#next = Number.POSITIVE_INFINITY;
-    for (const { position } of this.#waiters) this.#next = Math.min(this.#next, position);
+  /** Behind all that wait for no more than it does, which is nearly always the end. */
+  #insert(waiter: Waiter): void {
+    let at = this.#waiters.length;
+    while (at > 0 && (this.#waiters[at - 1] as Waiter).position > waiter.position) at--;
+    this.#waiters.splice(at, 0, waiter);
   }
 }

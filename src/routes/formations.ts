@@ -24,11 +24,8 @@ const TRANSITIONS: ReadonlySet<string> = new Set<FormationPhase>([
 const DELETED = { phase: 'FAILED', reason: 'deleted by operator', failedCellIds: [] } as const;
 
 export function formationRoutes(app: App, controlPlane: ControlPlane, writer: Writer): void {
-  const byId = (text: string): Formation => {
-    const id = parseUuid(text);
-    if (id === null) throw new ProblemError('bad-request', `formation id "${excerpt(text)}" is not a UUID`);
-    return controlPlane.state.formations.get(id) ?? notFound(`formation ${id}`);
-  };
+  const knownId = (id: string): Formation =>
+    controlPlane.state.formations.get(id) ?? notFound(`formation ${id}`);
   const byName = (name: string): Formation =>
     holderOf(controlPlane.state, name) ?? notFound(`formation "${excerpt(name)}"`);
 
@@ -59,13 +56,12 @@ export function formationRoutes(app: App, controlPlane: ControlPlane, writer: Wr
 
   app.post('/v1/formations/:id/status', async (c) => {
     const { raw } = c.req;
-    const idOrName = c.req.param('id');
-    if (parseUuid(idOrName) === null) byId(idOrName);
+    const id = requireUuid(c.req.param('id'));
     if (!isJson(raw.headers.get('content-type'))) {
       throw new ProblemError('unsupported-media-type', 'the content type is not application/json');
     }
     const body = parseStatusChange(await readBody(raw));
-    const formation = byId(idOrName);
+    const formation = knownId(id);
     const phase = /^[A-Za-z]+$/.test(body.state) ? body.state.toUpperCase() : '';
     if (!TRANSITIONS.has(phase)) {
       throw new ProblemError(
@@ -85,13 +81,20 @@ export function formationRoutes(app: App, controlPlane: ControlPlane, writer: Wr
 
   app.get('/v1/formations/:id', (c) => {
     const idOrName = c.req.param('id');
-    const formation = parseUuid(idOrName) === null ? byName(idOrName) : byId(idOrName);
+    const id = parseUuid(idOrName);
+    const formation = id === null ? byName(idOrName) : knownId(id);
     return json(controlPlane.snapshots.formation(formation));
   });
   app.delete('/v1/formations/:id', async (c) => {
-    await writer.changePhase(byId(c.req.param('id')), DELETED, writeContext(c));
+    await writer.changePhase(knownId(requireUuid(c.req.param('id'))), DELETED, writeContext(c));
     return noContent();
   });
+}
+
+function requireUuid(text: string): string {
+  const id = parseUuid(text);
+  if (id === null) throw new ProblemError('bad-request', `formation id "${excerpt(text)}" is not a UUID`);
+  return id;
 }
 
 function notFound(what: string): never {
@@ -110,7 +113,7 @@ function parseStatusChange(body: string): v.InferOutput<typeof statusChange> {
   } catch {
     throw new ProblemError('bad-request', 'the body is not JSON');
   }
-  const parsed = v.safeParse(statusChange, value);
+  const parsed = v.safeParse(statusChange, value, { abortEarly: true });
   if (parsed.success) return parsed.output;
   throw new ProblemError('bad-request', describeIssue(parsed.issues[0]), { status: 422 });
 }
