@@ -31,7 +31,9 @@ export interface ServerApp {
 }
 
 export function createApp({ controlPlane, authenticator, clock, logger, build }: AppOptions): ServerApp {
-  const app = new Hono<{ Bindings: RequestBindings }>({ getPath: pathOf });
+  const app = new Hono<{ Bindings: RequestBindings }>({
+    getPath: (_request, options) => (options?.env as RequestBindings).path,
+  });
   const writer = new Writer(controlPlane, clock);
   formationRoutes(app, controlPlane, writer);
   cellRoutes(app, controlPlane);
@@ -63,18 +65,11 @@ export function createApp({ controlPlane, authenticator, clock, logger, build }:
         );
       }
       if (!controlPlane.serving) return problemResponse(notReady(controlPlane));
-      if (canonicalPath(rawPathOf(request.url)) === null) {
-        return problemResponse(new ProblemError('bad-request', 'the path is not UTF-8'));
-      }
-      return app.fetch(request, { operator, upgrade });
+      const path = canonicalPath(rawPathOf(request.url));
+      if (path === null) return problemResponse(new ProblemError('bad-request', 'the path is not UTF-8'));
+      return app.fetch(request, { operator, upgrade, path });
     },
   };
-}
-
-/** What hono routes on. It decodes parameters itself, once, and finds them in the one spelling that survives that. */
-function pathOf(request: Request): string {
-  const path = rawPathOf(request.url);
-  return canonicalPath(path) ?? path;
 }
 
 function notReady({ progress: { cursor, target } }: ControlPlane): ProblemError {

@@ -27,12 +27,14 @@ function unescaped(run: string): Uint8Array {
   return bytes;
 }
 
-/** The path of a URL without its query. */
+/** The path of an absolute URL without its query. */
 export function rawPathOf(url: string): string {
   const start = url.indexOf('/', url.indexOf('://') + 3);
   if (start < 0) return '/';
-  const end = url.slice(start).search(/[?#]/);
-  return end < 0 ? url.slice(start) : url.slice(start, start + end);
+  let end = url.indexOf('?', start);
+  if (end < 0) end = url.length;
+  const fragment = url.indexOf('#', start);
+  return url.slice(start, fragment >= 0 && fragment < end ? fragment : end);
 }
 
 /** Each segment decoded and encoded again in the one way that routes are written in; null when one is not UTF-8. */

@@ -12,6 +12,8 @@ export interface RequestBindings {
   readonly operator: string;
   /** Accepts the WebSocket of this request; null when it is no upgrade. */
   readonly upgrade: UpgradeSocket | null;
+  /** What is routed on: hono decodes parameters once, and finds them in the one spelling that survives that. */
+  readonly path: string;
 }
 
 export type App = Hono<{ Bindings: RequestBindings }>;
