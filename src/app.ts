@@ -32,7 +32,7 @@ export interface ServerApp {
 
 export function createApp({ controlPlane, authenticator, clock, logger, build }: AppOptions): ServerApp {
   const app = new Hono<{ Bindings: RequestBindings }>({
-    getPath: (_request, options) => (options?.env as RequestBindings).path,
+    getPath: (request, options) => options?.env?.path ?? request.url,
   });
   const writer = new Writer(controlPlane, clock);
   formationRoutes(app, controlPlane, writer);

@@ -25,7 +25,7 @@ export function frameText(seq: Position, text: string): string {
 const TYPE_PREFIX = 'dev.cellos.events.cell.formation.v1.';
 
 /** The last segment of a formation event's type and subject. */
-export function phaseSegment(phase: FormationPhase): string {
+function phaseSegment(phase: FormationPhase): string {
   return phase === 'PENDING' ? 'created' : phase.toLowerCase();
 }
 

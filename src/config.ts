@@ -67,7 +67,7 @@ export function parseConfig(environment: Environment, capabilities: ConfigCapabi
   for (const name of NOT_YET_SUPPORTED) {
     if (value(name) !== null) throw new ConfigError(name, 'is set, but signed events are not supported yet');
   }
-  const skip = value('CELLOS_SERVER_SKIP_REPLAY')?.toLowerCase();
+  const skip = value('CELLOS_SERVER_SKIP_REPLAY');
   return {
     bind: parseBind(value('CELLOS_SERVER_BIND') ?? '127.0.0.1:8080'),
     broker: parseBroker(
@@ -135,6 +135,9 @@ function parseBroker(
     );
   }
   const first = urls.find((url) => url.username !== '');
+  if (urls.some((url) => url.username === '' && url.password !== '')) {
+    throw brokerError('has a password without a user');
+  }
   const user = userInformation(first?.username);
   const password = userInformation(first?.password);
   return {
@@ -173,5 +176,6 @@ function readCredentials(text: string, readTextFile: ConfigCapabilities['readTex
   if (!/-----BEGIN NATS USER JWT-----[\s\S]*-----BEGIN USER NKEY SEED-----/.test(credentials)) {
     throw new ConfigError(variable, 'holds no user JWT and seed');
   }
-  return credentials;
+  // The client wants a line feed behind the last line, which a variable or an editor may have lost.
+  return `${credentials}\n`;
 }

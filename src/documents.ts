@@ -98,7 +98,7 @@ function accept(name: string, coordinator: string, members: FormationMember[], t
 function toMember(member: {
   id: string;
   authorizedBy?: string | null | undefined;
-  authority?: Authority | null | undefined;
+  authority?: Authority | undefined;
 }): FormationMember {
   return {
     id: member.id,

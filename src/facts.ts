@@ -23,7 +23,7 @@ const CELL_EFFECTS: Readonly<Record<string, CellFact['effect']>> = {
 };
 
 /** At most the nineteen digits of a 64-bit integer: converting a longer one costs the square of its length. */
-const INTEGER = /^-?(?:0|[1-9]\d{0,18})$/;
+const INTEGER = /^(?:0|-?[1-9]\d{0,18})$/;
 const MIN_INT64 = -(2n ** 63n);
 const MAX_INT64 = 2n ** 63n - 1n;
 
@@ -74,7 +74,7 @@ function formationFact(event: Members, text: string, phase: FormationPhase): Fac
   };
 }
 
-/** The integer at `data.exitCode` as it was spelled; 1.0, 1e3 and what does not fit 64 bits are not integers. */
+/** The integer at `data.exitCode` as it was spelled; 1.0, 1e3, -0 and what does not fit 64 bits are not integers. */
 function exitCodeOf(data: Members, text: string): string | null {
   if (typeof data['exitCode'] !== 'number') return null;
   const spelled = memberOf(memberOf(text, 'data') ?? '', 'exitCode') ?? '';

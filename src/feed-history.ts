@@ -82,3 +82,8 @@ export class FeedHistory {
     }
   }
 }
+
+/** Contract section 7: 0 means "from the oldest retained", which is never too old. */
+export function belowFloor(cursor: Position, bounds: LogBounds): boolean {
+  return cursor > 0 && cursor + 1 < bounds.firstSeq;
+}

@@ -52,7 +52,10 @@ export class FrameRing {
     }
   }
 
-  /** Frames in (after, until], as many as fit `maxBytes` and at least one. Only for `after` ≥ floor. */
+  /**
+   * Frames in (after, until], as many as fit `maxBytes` and at least one. Slices are kept, so `until` must not lie beyond what
+   * was pushed; `after` must not lie below the floor.
+   */
   slice(after: Position, until: Position, maxBytes: number): readonly Frame[] {
     return this.#slices.get(`${after} ${until} ${maxBytes}`, () => this.#cut(after, until, maxBytes));
   }

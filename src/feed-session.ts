@@ -1,27 +1,23 @@
 // One client of the feed: what it wants, how far it is, and whether it takes what it is sent. It decides nothing.
+import type { Channel } from './feed-channels.ts';
+import { FEED_SWEEP_MS, MAX_SESSION_BACKLOG_BYTES, OVERFLOW_GRACE_MS, SLOW_CLIENT_MS } from './limits.ts';
 import type { Position } from './model.ts';
 import type { FeedSocket, Frame } from './ports.ts';
+
+/** What a client asked for. */
+export interface FeedRequest {
+  /** Everything after this; null for live only. */
+  readonly since: Position | null;
+  readonly filter: string;
+  /** The incarnation that `since` belongs to, when the client says so. */
+  readonly epoch: string | null;
+}
 
 /**
  * opening: waits for the answer whether its `since` may be served. behind: is caught up from the ring or the log. live:
  * level with the feed, gets what is broadcast. ahead: waits for its sequence to come. closed: nothing is sent any more.
  */
 export type SessionState = 'opening' | 'behind' | 'live' | 'ahead' | 'closed';
-
-/** The sessions of one subject filter: those that are live are due the same frames, so these are chosen once. */
-export interface Channel {
-  readonly filter: string;
-  readonly matches: (subject: string) => boolean;
-  readonly sessions: Set<FeedSession>;
-  readonly live: Set<FeedSession>;
-}
-
-/** The frames that pass a filter: the very same array when all do, so that what an adapter made of it is found again. */
-export function chosen(frames: readonly Frame[], { matches }: Channel): readonly Frame[] {
-  return frames.every((frame) => matches(frame.subject))
-    ? frames
-    : frames.filter((frame) => matches(frame.subject));
-}
 
 export class FeedSession {
   readonly socket: FeedSocket;
@@ -59,8 +55,18 @@ export class FeedSession {
     this.cursor = through;
   }
 
-  /** Notes whether the client took anything since the last time it was asked. */
-  observe(now: number): void {
+  /** Whether the client takes or answers nothing for too long; `waiting` is what the ring holds for it, in bytes. */
+  isStuck(now: number, waiting: number): boolean {
+    this.#observe(now);
+    const idle = now - this.takingAt;
+    const overflown = idle >= OVERFLOW_GRACE_MS && waiting > MAX_SESSION_BACKLOG_BYTES;
+    // Without pings nothing need ever come from a client.
+    const silent = this.socket.ping !== undefined && now - this.receivedAt >= SLOW_CLIENT_MS + FEED_SWEEP_MS;
+    return overflown || idle >= SLOW_CLIENT_MS || silent;
+  }
+
+  /** Notes whether the client took anything since it was last asked. */
+  #observe(now: number): void {
     const buffered = this.socket.bufferedBytes;
     const taken = this.#queued - buffered;
     if (buffered === 0 || taken > this.#taken) this.takingAt = now;

@@ -1,23 +1,14 @@
 // The room of the feed: one tail comes in through `broadcast`, every session gets each frame after its cursor once and in
 // order. A session is a cursor: one that cannot take more is simply not sent to, and later caught up from the ring or
 // the log to the exact sequence at which it is live again. No runtime in here; adapters tell about sockets.
-import { FeedHistory } from './feed-history.ts';
+import { chosen, FeedChannels } from './feed-channels.ts';
+import { belowFloor, FeedHistory } from './feed-history.ts';
 import { FrameRing } from './feed-ring.ts';
-import { type Channel, chosen, FeedSession } from './feed-session.ts';
+import { type FeedRequest, FeedSession } from './feed-session.ts';
 import * as limits from './limits.ts';
 import type { Position } from './model.ts';
 import type { Clock, EventLog, FeedConnection, FeedSocket, Frame, Log, LogBounds } from './ports.ts';
 import { CLOSE, closeReason, problemFrame } from './problems.ts';
-import { compileFilter, isSubjectFilter } from './subjects.ts';
-
-/** What a client asked for. */
-export interface FeedRequest {
-  /** Everything after this; null for live only. */
-  readonly since: Position | null;
-  readonly filter: string;
-  /** The incarnation that `since` belongs to, when the client says so. */
-  readonly epoch: string | null;
-}
 
 export class Feed {
   readonly #log: EventLog;
@@ -28,7 +19,7 @@ export class Feed {
   readonly #sessions = new Set<FeedSession>();
   /** Sessions that are not live and should be sent to when they can take it. */
   readonly #laggards = new Set<FeedSession>();
-  readonly #channels = new Map<string, Channel>();
+  readonly #channels = new FeedChannels();
   /** Received but not yet handed out; frames of one input are handed out together. */
   #pending: Frame[] = [];
   #flushScheduled = false;
@@ -93,14 +84,13 @@ export class Feed {
   /** A client's socket has opened; the returned handle takes what happens to it. */
   open(socket: FeedSocket, request: FeedRequest): FeedConnection {
     const now = this.#clock.now();
-    const valid = isSubjectFilter(request.filter);
-    const channel = this.#channel(request.filter, valid);
+    const channel = this.#channels.open(request.filter);
     const session = new FeedSession(socket, channel, request.since ?? this.#received, now);
     this.#sessions.add(session);
     channel.sessions.add(session);
     this.#scheduleSweep();
     if (!this.#connected) this.#close(session, CLOSE.policy, 'no upstream broker configured');
-    else if (!valid) this.#close(session, CLOSE.policy, 'subscribe failed');
+    else if (!channel.isValid) this.#close(session, CLOSE.policy, 'subscribe failed');
     else if (request.since === null && request.epoch === null) this.#place(session);
     else void this.#admit(session, request);
     return {
@@ -226,7 +216,7 @@ export class Feed {
     const frames = this.#pending;
     this.#pending = [];
     this.#flushed = this.#received;
-    for (const channel of this.#channels.values()) {
+    for (const channel of this.#channels) {
       if (channel.live.size === 0) continue;
       const due = chosen(frames, channel);
       for (const session of channel.live) {
@@ -270,15 +260,13 @@ export class Feed {
     const ping = now - this.#lastPing >= limits.HEARTBEAT_INTERVAL_MS;
     if (ping) this.#lastPing = now;
     for (const session of this.#sessions) {
-      session.observe(now);
-      const idle = now - session.takingAt;
-      const backlog = session.state === 'live' ? 0 : this.#ring.pushedBytes - session.levelBytes;
-      const overflown = idle >= limits.OVERFLOW_GRACE_MS && backlog > limits.MAX_SESSION_BACKLOG_BYTES;
-      // Without pings nothing need ever come from a client.
-      const silent =
-        session.socket.ping !== undefined &&
-        now - session.receivedAt >= limits.SLOW_CLIENT_MS + limits.FEED_SWEEP_MS;
-      if (overflown || idle >= limits.SLOW_CLIENT_MS || silent) {
+      const waiting = session.state === 'live' ? 0 : this.#ring.pushedBytes - session.levelBytes;
+      if (session.isStuck(now, waiting)) {
+        this.#logger.info('feed client closed: it takes nothing', {
+          lastSent: session.lastSent,
+          buffered: session.socket.bufferedBytes,
+          sessions: this.#sessions.size - 1,
+        });
         this.#close(session, CLOSE.slowConsumer, `slow-consumer ${session.lastSent}`);
       } else if (ping) {
         session.socket.ping?.();
@@ -306,23 +294,6 @@ export class Feed {
     session.state = 'closed';
     this.#sessions.delete(session);
     this.#laggards.delete(session);
-    const { channel } = session;
-    channel.live.delete(session);
-    channel.sessions.delete(session);
-    if (channel.sessions.size === 0) this.#channels.delete(channel.filter);
+    this.#channels.leave(session);
   }
-
-  #channel(filter: string, valid: boolean): Channel {
-    let channel = this.#channels.get(filter);
-    if (channel === undefined) {
-      const matches = valid ? compileFilter(filter) : () => false;
-      this.#channels.set(filter, (channel = { filter, matches, sessions: new Set(), live: new Set() }));
-    }
-    return channel;
-  }
-}
-
-/** Contract section 7: 0 means "from the oldest retained", which is never too old. */
-function belowFloor(cursor: Position, bounds: LogBounds): boolean {
-  return cursor > 0 && cursor + 1 < bounds.firstSeq;
 }

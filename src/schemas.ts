@@ -21,22 +21,23 @@ const egressRule = v.pipe(
       v.minValue(0, 'must be a port'),
       v.maxValue(65_535, 'must be a port'),
     ),
-    protocol: v.nullish(text),
+    protocol: v.optional(text),
   }),
 );
 
 const authority = v.pipe(
   plainObject,
   v.looseObject({
-    egressRules: v.nullish(v.array(egressRule, 'must be an array')),
-    secretRefs: v.nullish(v.array(text, 'must be an array')),
+    egressRules: v.optional(v.array(egressRule, 'must be an array')),
+    secretRefs: v.optional(v.array(text, 'must be an array')),
   }),
 );
 
 /** What a member may reach: the part of a member that admission compares. */
 export type Authority = v.InferOutput<typeof authority>;
 
-const grants = { authorizedBy: v.nullish(text), authority: v.nullish(authority) };
+/** Null stands for absent in `authorizedBy` alone. */
+const grants = { authorizedBy: v.nullish(text), authority: v.optional(authority) };
 
 const flatMember = v.pipe(plainObject, v.looseObject({ id: text, ...grants }));
 

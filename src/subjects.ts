@@ -6,7 +6,7 @@ export const EVENT_SUBJECTS = 'cellos.events.>';
 
 const EVENT_TOKENS = ['cellos', 'events'];
 
-/** True for what NATS takes as a filter: no empty token, no space, `*` and `>` alone in theirs, `>` last. */
+/** True for what NATS takes as a filter: no empty token, no space, `>` last. A `*` inside a token stands for itself. */
 export function isSubjectFilter(filter: string): boolean {
   // Control characters and spaces would break the protocol line that carries the filter.
   // oxlint-disable-next-line no-control-regex

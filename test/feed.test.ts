@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { ControlPlane } from '../src/control-plane.ts';
-import type { FeedRequest } from '../src/feed.ts';
+import type { FeedRequest } from '../src/feed-session.ts';
 import { ManualClock } from './support/manual-clock.ts';
 import { MemoryEventLog } from './support/memory-event-log.ts';
 import { silentLogger } from './support/system.ts';

@@ -1,0 +1,10 @@
+// The contract suites against `node adapters/node.ts`.
+import { nodeTarget } from '../support/server-process.ts';
+import type { Capabilities } from '../support/server-process.ts';
+import { feedSuite } from '../suites/feed.ts';
+import { httpSuite } from '../suites/http.ts';
+
+const capabilities: Capabilities = { pings: true, parserErrors: true };
+
+httpSuite(nodeTarget, capabilities);
+feedSuite(nodeTarget, capabilities);

@@ -1,0 +1,124 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+
+import { createAuthenticator, FEED_PROTOCOL, offeredProtocols } from '../src/auth.ts';
+import { encodeUtf8 } from '../src/utf8.ts';
+
+const TOKEN = 's3cret';
+
+/** What a server gets: one character per byte. */
+const bytesOf = (text: string) => Array.from(encodeUtf8(text), (byte) => String.fromCharCode(byte)).join('');
+const bearer = (value: string) => new Headers({ authorization: value });
+const accepts = (authorization: string, token = TOKEN) =>
+  createAuthenticator(token, 'operator').request(bearer(authorization)) === 'operator';
+
+const base64url = (text: string) =>
+  btoa(bytesOf(text)).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
+const offering = (...protocols: string[]) => new Headers({ 'sec-websocket-protocol': protocols.join(', ') });
+const upgrades = (headers: Headers, token = TOKEN) =>
+  createAuthenticator(token, 'operator').upgrade(headers) === 'operator';
+
+describe('the header', () => {
+  test('HTTP-1 the token, and only that', () => {
+    expect(accepts(`Bearer ${TOKEN}`)).toBe(true);
+    expect(createAuthenticator(TOKEN, 'operator').request(new Headers())).toBeNull();
+    expect(createAuthenticator(TOKEN, 'me').request(bearer(`Bearer ${TOKEN}`))).toBe('me');
+  });
+
+  test.each([
+    '',
+    'Bearer',
+    'Bearer ',
+    TOKEN,
+    `bearer ${TOKEN}`,
+    `BEARER ${TOKEN}`,
+    `Bearer  ${TOKEN}`,
+    `Bearer\t${TOKEN}`,
+    `Bearer:${TOKEN}`,
+    `Bearer${TOKEN}`,
+    `Token ${TOKEN}`,
+    `Basic ${btoa(TOKEN)}`,
+    `Bearer ${TOKEN}x`,
+    `Bearer x${TOKEN}`,
+    `Bearer ${TOKEN.slice(1)}`,
+    `Bearer ${TOKEN.slice(0, -1)}`,
+    `Bearer ${TOKEN}${TOKEN}`,
+    `Bearer ${TOKEN.toUpperCase()}`,
+    `Bearer "${TOKEN}"`,
+    `Bearer ${TOKEN}, Bearer ${TOKEN}`,
+    `Bearer ${TOKEN} x`,
+  ])('HTTP-1 not %j', (value) => {
+    expect(accepts(value)).toBe(false);
+  });
+
+  test('HTTP-1 two headers are not one', () => {
+    const headers = bearer(`Bearer ${TOKEN}`);
+    headers.append('authorization', `Bearer ${TOKEN}`);
+    expect(createAuthenticator(TOKEN, 'operator').request(headers)).toBeNull();
+  });
+
+  test('HTTP-1 a token outside of ASCII is compared byte by byte', () => {
+    const token = 'pässwörd-😀';
+    expect(accepts(`Bearer ${bytesOf(token)}`, token)).toBe(true);
+    expect(accepts(`Bearer ${bytesOf(token.normalize('NFD'))}`, token)).toBe(false);
+    // ISO-8859-1, the other way to write it.
+    expect(accepts('Bearer \u00e4', 'ä')).toBe(false);
+    expect(accepts(`Bearer ${bytesOf('ä')}`, 'ä')).toBe(true);
+  });
+
+  test('HTTP-1 accepts a text exactly when it is the token', () => {
+    const token = fc.stringMatching(/^[!-~]{1,12}$/);
+    fc.assert(
+      fc.property(token, token, (one, other) => {
+        expect(accepts(`Bearer ${one}`, one)).toBe(true);
+        expect(accepts(`Bearer ${other}`, one)).toBe(other === one);
+        // A comparison that repeats the shorter one must not take a repetition for the token.
+        expect(accepts(`Bearer ${one}${one}`, one)).toBe(false);
+        expect(accepts(`Bearer ${one}`, `${one}${one}`)).toBe(false);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('the subprotocol', () => {
+  test('FEED-16 base64url of the token beside the feed protocol', () => {
+    expect(FEED_PROTOCOL).toBe('cellos.v1');
+    expect(upgrades(offering(FEED_PROTOCOL, `cellos.bearer.${base64url(TOKEN)}`))).toBe(true);
+    expect(upgrades(offering(`cellos.bearer.${base64url(TOKEN)}`, FEED_PROTOCOL))).toBe(true);
+    expect(upgrades(bearer(`Bearer ${TOKEN}`))).toBe(true);
+    expect(upgrades(new Headers())).toBe(false);
+  });
+
+  test.each([
+    [FEED_PROTOCOL],
+    [FEED_PROTOCOL, base64url(TOKEN)],
+    [FEED_PROTOCOL, `cellos.bearer.${TOKEN}`],
+    [FEED_PROTOCOL, 'cellos.bearer.'],
+    [FEED_PROTOCOL, `cellos.bearer.${base64url('other')}`],
+    [FEED_PROTOCOL, `Cellos.Bearer.${base64url(TOKEN)}`],
+    [FEED_PROTOCOL, `cellos.bearer.${base64url(TOKEN)}=`],
+  ])('FEED-16 not %s %s', (...protocols) => {
+    expect(upgrades(offering(...protocols))).toBe(false);
+  });
+
+  test('FEED-16 is for upgrades only', () => {
+    const headers = offering(FEED_PROTOCOL, `cellos.bearer.${base64url(TOKEN)}`);
+    expect(createAuthenticator(TOKEN, 'operator').request(headers)).toBeNull();
+  });
+
+  test('FEED-16 a token of any bytes, the characters that base64 has and base64url has not included', () => {
+    for (const token of ['ä😀', '>>>???', '~~~', 'a', 'ab', 'abc']) {
+      expect(upgrades(offering(FEED_PROTOCOL, `cellos.bearer.${base64url(token)}`), token)).toBe(true);
+    }
+  });
+
+  test('FEED-16 offers are read in order, empty ones ignored', () => {
+    expect(offeredProtocols(new Headers({ 'sec-websocket-protocol': ' a ,b,, cellos.v1 ' }))).toEqual([
+      'a',
+      'b',
+      'cellos.v1',
+    ]);
+    expect(offeredProtocols(new Headers())).toEqual([]);
+  });
+});

@@ -1,0 +1,228 @@
+import { describe, expect, test } from 'vitest';
+
+import { ConfigError, type ConfigCapabilities, type Environment, parseConfig } from '../src/config.ts';
+
+const REQUIRED = { CELLOS_SERVER_API_TOKEN: 't0ken-in-secret' };
+const CREDENTIALS =
+  '-----BEGIN NATS USER JWT-----\neyJ0\n------END NATS USER JWT------\n\n' +
+  '-----BEGIN USER NKEY SEED-----\nSUSECRET\n------END USER NKEY SEED------\n';
+const NODE: ConfigCapabilities = {
+  tcp: true,
+  readTextFile: (path) => {
+    if (path === '/creds') return CREDENTIALS;
+    if (path === '/empty') return '';
+    throw Object.assign(new Error(`ENOENT: no such file ${path}`), { code: 'ENOENT' });
+  },
+};
+const WORKER: ConfigCapabilities = { tcp: false };
+
+const config = (environment: Environment = {}, capabilities = NODE) =>
+  parseConfig({ ...REQUIRED, ...environment }, capabilities);
+
+function refusal(environment: Environment, capabilities = NODE): ConfigError {
+  try {
+    config(environment, capabilities);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error('was accepted');
+}
+
+/** Names its variable, says more than that, and keeps what is secret. */
+function expectToName(error: ConfigError, variable: string): void {
+  expect(error.variable).toBe(variable);
+  expect(error.message.startsWith(`${variable} `)).toBe(true);
+  expect(error.message).not.toMatch(/hunter2|t0ken|SUSECRET/);
+}
+
+describe('defaults', () => {
+  test('CFG-1 to CFG-8 with the token alone', () => {
+    expect(config()).toEqual({
+      bind: { host: '127.0.0.1', port: 8080 },
+      broker: {
+        transport: 'websocket',
+        servers: ['ws://127.0.0.1:9222'],
+        user: null,
+        password: null,
+        token: null,
+        credentials: null,
+      },
+      replicas: 1,
+      apiToken: 't0ken-in-secret',
+      operatorId: 'bearer-token-operator',
+      skipReplay: false,
+      logLevel: 'info',
+    });
+  });
+
+  test('CFG-6 blank counts as unset', () => {
+    const blank = ['CELLOS_SERVER_BIND', 'CELLOS_NATS_URL', 'CELLOS_NATS_CREDS', 'CELLOS_STREAM_REPLICAS'];
+    const more = ['CELLOS_SERVER_OPERATOR_ID', 'CELLOS_SERVER_SKIP_REPLAY', 'RUST_LOG', 'LOG_LEVEL'];
+    for (const value of ['', ' ', '\t\n']) {
+      expect(config(Object.fromEntries([...blank, ...more].map((name) => [name, value])))).toEqual(config());
+    }
+  });
+});
+
+describe('CELLOS_SERVER_API_TOKEN', () => {
+  test.each([undefined, '', ' ', '\t \n'])('CFG-5 %j is none', (token) => {
+    expectToName(refusal({ CELLOS_SERVER_API_TOKEN: token }), 'CELLOS_SERVER_API_TOKEN');
+  });
+
+  test('CFG-5 is kept as it is', () => {
+    expect(config({ CELLOS_SERVER_API_TOKEN: 'a b:ä"' }).apiToken).toBe('a b:ä"');
+  });
+});
+
+describe('CELLOS_SERVER_BIND', () => {
+  test.each([
+    ['0.0.0.0:80', '0.0.0.0', 80],
+    ['localhost:0', 'localhost', 0],
+    ['[::1]:8080', '::1', 8080],
+    ['[::]:65535', '::', 65_535],
+  ])('CFG-1 %s', (text, host, port) => {
+    expect(config({ CELLOS_SERVER_BIND: text }).bind).toEqual({ host, port });
+  });
+
+  test.each([
+    '8080',
+    ':8080',
+    'localhost',
+    'localhost:',
+    'localhost:http',
+    '1.2.3.4:65536',
+    '::1:80',
+    '[::1]',
+    'a:-1',
+  ])('CFG-1 not %s', (text) => {
+    expectToName(refusal({ CELLOS_SERVER_BIND: text }), 'CELLOS_SERVER_BIND');
+  });
+});
+
+describe('CELLOS_NATS_URL', () => {
+  const broker = (url: string, capabilities = NODE) => config({ CELLOS_NATS_URL: url }, capabilities).broker;
+
+  test.each([
+    ['ws://broker:9222', 'websocket', ['ws://broker:9222']],
+    ['wss://broker', 'websocket', ['wss://broker']],
+    ['wss://broker:443/nats?x=1', 'websocket', ['wss://broker/nats?x=1']],
+    ['nats://broker:4222', 'tcp', ['nats://broker:4222']],
+    ['tls://broker', 'tcp', ['tls://broker']],
+    ['ws://[::1]:9222', 'websocket', ['ws://[::1]:9222']],
+    ['ws://a:1, wss://b:2 ,', 'websocket', ['ws://a:1', 'wss://b:2']],
+    ['nats://a:1,tls://b:2', 'tcp', ['nats://a:1', 'tls://b:2']],
+  ])('CFG-2 %s', (url, transport, servers) => {
+    expect(broker(url)).toMatchObject({ transport, servers, user: null, password: null, token: null });
+  });
+
+  test.each([
+    ['ws://me:hunter2@broker:1', { user: 'me', password: 'hunter2', token: null }],
+    ['nats://me:hunter2@broker', { user: 'me', password: 'hunter2', token: null }],
+    ['ws://hunter2@broker:1', { user: null, password: null, token: 'hunter2' }],
+    ['ws://m%40e:p%3Aw%25%C3%A4@broker:1', { user: 'm@e', password: 'p:w%ä', token: null }],
+    ['ws://a:1,ws://me:hunter2@b:2', { user: 'me', password: 'hunter2', token: null }],
+  ])('CFG-2 who asks: %s', (url, who) => {
+    expect(broker(url)).toMatchObject(who);
+    expect(broker(url).servers.join()).not.toMatch(/hunter2|me/);
+  });
+
+  test.each([
+    'broker',
+    'broker:4222',
+    '//broker',
+    'http://broker',
+    'mqtt://broker',
+    ',',
+    'ws://',
+    'ws://a:99999',
+    'ws://me:hunter2@',
+    'http://me:hunter2@broker',
+    'ws://me:hunter2@bro ker',
+    'ws://me:hun/ter2@broker',
+    'ws://a:1,nats://b:1',
+    'ws://me:hunter2@a:1,nope',
+    'ws://%ff:hunter2@broker',
+  ])('CFG-2 CFG-9 not %s', (url) => {
+    expectToName(refusal({ CELLOS_NATS_URL: url }), 'CELLOS_NATS_URL');
+  });
+
+  test.each(['nats://me:hunter2@broker:4222', 'tls://broker'])(
+    'CFG-2 %s where there is no TCP: the message names the websocket listener',
+    (url) => {
+      const error = refusal({ CELLOS_NATS_URL: url }, WORKER);
+      expectToName(error, 'CELLOS_NATS_URL');
+      expect(error.message).toMatch(/websocket/i);
+      expect(broker('wss://broker', WORKER).transport).toBe('websocket');
+    },
+  );
+});
+
+describe('CELLOS_NATS_CREDS', () => {
+  test('CFG-3 the text, or the path of a file that has it', () => {
+    for (const value of ['/creds', CREDENTIALS]) {
+      const { credentials } = config({ CELLOS_NATS_CREDS: value }).broker;
+      expect(credentials?.trim()).toBe(CREDENTIALS.trim());
+    }
+    expect(config({ CELLOS_NATS_CREDS: CREDENTIALS }, WORKER).broker.credentials?.trim()).toBe(
+      CREDENTIALS.trim(),
+    );
+  });
+
+  test.each([
+    ['/missing', NODE],
+    ['/empty', NODE],
+    ['/creds', WORKER],
+    [CREDENTIALS.slice(0, 60), NODE],
+    [CREDENTIALS.slice(CREDENTIALS.indexOf('-----BEGIN USER')), NODE],
+  ])('CFG-3 not %j', (value, capabilities) => {
+    expectToName(refusal({ CELLOS_NATS_CREDS: value }, capabilities), 'CELLOS_NATS_CREDS');
+  });
+
+  test('CFG-9 a bare seed is not repeated', () => {
+    const seed = `SU${'SECRET'.repeat(9)}`;
+    for (const capabilities of [NODE, WORKER]) {
+      expectToName(refusal({ CELLOS_NATS_CREDS: seed }, capabilities), 'CELLOS_NATS_CREDS');
+    }
+  });
+});
+
+describe('the rest', () => {
+  test('CFG-4 replicas: 1 to 5', () => {
+    for (const n of [1, 2, 3, 4, 5]) expect(config({ CELLOS_STREAM_REPLICAS: String(n) }).replicas).toBe(n);
+    for (const text of ['0', '6', '-1', '1.0', '03', 'three', '1e0', '10']) {
+      expectToName(refusal({ CELLOS_STREAM_REPLICAS: text }), 'CELLOS_STREAM_REPLICAS');
+    }
+  });
+
+  test('CFG-6 the operator is trimmed', () => {
+    expect(config({ CELLOS_SERVER_OPERATOR_ID: ' alice b ' }).operatorId).toBe('alice b');
+  });
+
+  test('CFG-7 skipping the replay: 1 or true', () => {
+    for (const text of ['1', 'true'])
+      expect(config({ CELLOS_SERVER_SKIP_REPLAY: text }).skipReplay).toBe(true);
+    for (const text of ['0', 'false', 'yes', 'on', '2', 'truely', '01']) {
+      expect(config({ CELLOS_SERVER_SKIP_REPLAY: text }).skipReplay).toBe(false);
+    }
+  });
+
+  test('CFG-8 the level: RUST_LOG before LOG_LEVEL', () => {
+    expect(config({ RUST_LOG: 'debug' }).logLevel).toBe('debug');
+    expect(config({ LOG_LEVEL: 'error' }).logLevel).toBe('error');
+    expect(config({ RUST_LOG: 'warn', LOG_LEVEL: 'error' }).logLevel).toBe('warn');
+  });
+
+  test.each([
+    'CELLOS_EVENT_REQUIRE_SIGNED',
+    'CELLOS_EVENT_VERIFY_KEYS',
+    'CELLOS_EVENT_VERIFY_KEYS_PATH',
+    'CELLOS_EVENT_SIGNING_KEY',
+  ])('CFG-9 a demand for signatures is never passed over in silence: %s', (name) => {
+    // Not a key set that can be loaded: whoever cannot honour it must not start.
+    expectToName(
+      refusal({ CELLOS_EVENT_REQUIRE_SIGNED: '1', [name]: 'hunter2' }),
+      'CELLOS_EVENT_REQUIRE_SIGNED',
+    );
+  });
+});

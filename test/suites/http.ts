@@ -1,0 +1,34 @@
+// The contract's HTTP side, for any runtime: mount it with what starts a server there.
+import { describe } from 'vitest';
+import { useRig } from '../support/server-process.ts';
+import type { Capabilities, Target } from '../support/server-process.ts';
+import { admissionSuite } from './http-admission.ts';
+import { admissionShapesSuite } from './http-admission-shapes.ts';
+import { authSuite } from './http-auth.ts';
+import { cellsSuite } from './http-cells.ts';
+import { edgeSuite } from './http-edge.ts';
+import { eventsSuite } from './http-events.ts';
+import { formationChangesSuite } from './http-formation-changes.ts';
+import { formationsSuite } from './http-formations.ts';
+import { cellProjectionSuite } from './http-projection-cells.ts';
+import { projectionSuite } from './http-projection.ts';
+import { writesSuite } from './http-writes.ts';
+
+const OPERATOR = 'Zoë O’Hara/ops';
+
+export function httpSuite(target: Target, capabilities: Capabilities): void {
+  describe(`HTTP on ${target.name}`, () => {
+    const rig = useRig(target, { CELLOS_SERVER_OPERATOR_ID: ` ${OPERATOR} ` });
+    describe('auth and CORS', () => authSuite(rig));
+    describe('edges', () => edgeSuite(rig, capabilities));
+    describe('formations', () => formationsSuite(rig));
+    describe('changes', () => formationChangesSuite(rig));
+    describe('documents', () => admissionShapesSuite(rig));
+    describe('admission', () => admissionSuite(rig));
+    describe('writes', () => writesSuite(rig, OPERATOR));
+    describe('cells', () => cellsSuite(rig));
+    describe('formation events', () => projectionSuite(rig));
+    describe('cell events', () => cellProjectionSuite(rig));
+    describe('events', () => eventsSuite(rig));
+  });
+}
