@@ -52,8 +52,15 @@ function tooLarge(): ProblemError {
 export async function readBody(request: Request): Promise<string> {
   const declared = request.headers.get('content-length');
   if (declared !== null && Number(declared) > MAX_BODY_BYTES) throw tooLarge();
-  // A declared length is enforced by the HTTP parser; only an undeclared one has to be counted here.
-  const bytes = declared === null ? await readCounted(request) : new Uint8Array(await request.arrayBuffer());
+  let bytes: Uint8Array;
+  try {
+    // A declared length is enforced by the HTTP parser; only an undeclared one has to be counted here.
+    bytes = declared === null ? await readCounted(request) : new Uint8Array(await request.arrayBuffer());
+  } catch (error) {
+    if (error instanceof ProblemError) throw error;
+    // The client has left, or sent less than it declared: no failure of ours.
+    throw new ProblemError('bad-request', 'the request body did not arrive', { cause: error });
+  }
   if (bytes.byteLength > MAX_BODY_BYTES) throw tooLarge();
   const text = decodeUtf8(bytes);
   if (text === null) throw new ProblemError('bad-request', 'the request body is not UTF-8');

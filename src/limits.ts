@@ -69,6 +69,8 @@ export const RECONNECT_MIN_MS = 50;
 export const RECONNECT_MAX_MS = 500;
 /** Closing a connection to the broker; one that is dead is left behind after this. */
 export const CONNECTION_CLOSE_MS = 250;
+/** Leaving the broker when the server stops. */
+export const LOG_CLOSE_MS = 1000;
 /** How often a quiet tail asks whether the stream is still the same and whether it missed anything. */
 export const WATCH_INTERVAL_MS = 1000;
 /** Protocol pings to the broker: below the 100 s after which Cloudflare cuts an idle WebSocket. */

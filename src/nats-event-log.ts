@@ -106,7 +106,8 @@ export class NatsEventLog implements EventLog {
     this.#closed = true;
     this.#wake();
     this.#tail?.stop();
-    await this.#running;
+    // An attempt to connect takes longer than a stop may.
+    await Promise.race([this.#running, this.#sleep(limits.LOG_CLOSE_MS)]);
   }
 
   async #askBounds(): Promise<LogBounds> {

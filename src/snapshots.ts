@@ -153,7 +153,10 @@ function formationJson(state: ProjectionState, formation: Formation): string {
     created_at: formation.createdAt,
     updated_at: formation.updatedAt,
   });
-  return `${head.slice(0, -1)},"document":${formation.document},"cells":[${cells.join(',')}]}`;
+  // join makes one flat text; what + and templates make would be put together again for every answer.
+  return [head.slice(0, -1), ',"document":', formation.document, ',"cells":[', cells.join(','), ']}'].join(
+    '',
+  );
 }
 
 function cellJson(cell: Cell): string {
@@ -170,6 +173,6 @@ function cellJson(cell: Cell): string {
     outcome: cell.outcome,
   });
   const tail = JSON.stringify({ created_at: cell.createdAt, finished_at: cell.destroyedAt });
-  cell.json = `${head.slice(0, -1)},"exit_code":${cell.exitCode ?? 'null'},${tail.slice(1)}`;
+  cell.json = [head.slice(0, -1), ',"exit_code":', cell.exitCode ?? 'null', ',', tail.slice(1)].join('');
   return cell.json;
 }

@@ -52,7 +52,9 @@ const extra = fc
   })
   .map((members) =>
     members
-      .filter(([key]) => ![...MEANT, 'metadata', 'spec'].includes(key))
+      // No backslash in a key: V8 of Node 24 compares the key that an object's shape expects next with the text before its
+      // escapes are undone. After JSON.parse('{"\\"":0,"\\\\":0}') the second key of '{"\\"":0,"\\"":0}' is a backslash.
+      .filter(([key]) => ![...MEANT, 'metadata', 'spec'].includes(key) && !key.includes('\\'))
       .map(([key, value]) => `,${JSON.stringify(key)}:${value.text}`)
       .join(''),
   );

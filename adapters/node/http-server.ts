@@ -68,9 +68,10 @@ export function createHttpServer(app: ServerApp): NodeHttpServer {
       });
       return new Response(null);
     };
-    void answerUpgrade(app, incoming, upgrade).then((response) => {
-      if (!upgraded) void writeResponse(incoming, socket, response);
-    });
+    void answerUpgrade(app, incoming, upgrade)
+      .then((response) => (upgraded ? undefined : writeResponse(incoming, socket, response)))
+      // The client left before it was answered.
+      .catch(() => socket.destroy());
   });
   return {
     server,

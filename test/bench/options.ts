@@ -32,7 +32,7 @@ export interface Sizes {
 const FULL_SIZES: Sizes = {
   replays: [10_000, 100_000],
   lists: [1_000, 10_000],
-  readMs: 400,
+  readMs: 1_500,
   serialPosts: 500,
   parallelPosts: 10_000,
   growthWindow: 1_000,

@@ -10,9 +10,10 @@ import { LoadWorker } from '../workers.ts';
 const CONNECTIONS = [1, 16, 64];
 const LIST_CONNECTIONS = 4;
 const DISTINCT_PATHS = 1_000;
-const WARM_UP_MS = 200;
-// The first load of a kind also warms up what a server compiles while it runs.
-const FIRST_WARM_UP_MS = 700;
+// The load is a fresh process, which compiles what it runs as well.
+const WARM_UP_MS = 1_000;
+// The first load of a kind also warms up what a server compiles while it runs: servers live for weeks, not for seconds.
+const FIRST_WARM_UP_MS = 2_000;
 const GRACE_MS = 30_000;
 
 /** GET of one formation and of one cell out of `records` each. */
