@@ -1,17 +1,7 @@
 // The sessions of the feed by their subject filter: those that are live are due the same frames, so these are chosen once.
-import type { FeedSession } from './feed-session.ts';
+import type { Channel, FeedSession } from './feed-session.ts';
 import type { Frame } from './ports.ts';
 import { compileFilter, isSubjectFilter } from './subjects.ts';
-
-/** The sessions of one filter. */
-export interface Channel {
-  readonly filter: string;
-  /** An invalid filter has a channel too, until its session is closed. */
-  readonly isValid: boolean;
-  readonly matches: (subject: string) => boolean;
-  readonly sessions: Set<FeedSession>;
-  readonly live: Set<FeedSession>;
-}
 
 /** The frames that pass a filter: the very same array when all do, so that what an adapter made of it is found again. */
 export function chosen(frames: readonly Frame[], { matches }: Channel): readonly Frame[] {

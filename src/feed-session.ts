@@ -1,5 +1,4 @@
 // One client of the feed: what it wants, how far it is, and whether it takes what it is sent. It decides nothing.
-import type { Channel } from './feed-channels.ts';
 import { FEED_SWEEP_MS, MAX_SESSION_BACKLOG_BYTES, OVERFLOW_GRACE_MS, SLOW_CLIENT_MS } from './limits.ts';
 import type { Position } from './model.ts';
 import type { FeedSocket, Frame } from './ports.ts';
@@ -18,6 +17,16 @@ export interface FeedRequest {
  * level with the feed, gets what is broadcast. ahead: waits for its sequence to come. closed: nothing is sent any more.
  */
 export type SessionState = 'opening' | 'behind' | 'live' | 'ahead' | 'closed';
+
+/** The sessions of one subject filter. */
+export interface Channel {
+  readonly filter: string;
+  /** An invalid filter has a channel too, until its session is closed. */
+  readonly isValid: boolean;
+  readonly matches: (subject: string) => boolean;
+  readonly sessions: Set<FeedSession>;
+  readonly live: Set<FeedSession>;
+}
 
 export class FeedSession {
   readonly socket: FeedSocket;
