@@ -6,7 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 
 import { withLock } from './lock.mjs';
-import { DATA_DIRECTORY, PROJECT_DIRECTORY } from './project.mjs';
+import { CACHE_DIRECTORY, PROJECT_DIRECTORY } from './project.mjs';
 
 const MODULES = join(PROJECT_DIRECTORY, 'node_modules');
 const LOCK_FILE = join(PROJECT_DIRECTORY, 'package-lock.json');
@@ -25,7 +25,7 @@ export async function ensureDependencies(say) {
   if (await isStamped()) return false;
   const wait = (/** @type {number | undefined} */ owner) =>
     say(`set-up: another set-up is at work here (process ${owner ?? 'unknown'}), waiting for it …`);
-  return await withLock(join(DATA_DIRECTORY, 'setup.lock'), wait, async () => {
+  return await withLock(join(CACHE_DIRECTORY, 'setup.lock'), wait, async () => {
     if (await isStamped()) return false;
     // `npm ci` by hand leaves no stamp; what it installed is as good.
     const install = !(await isInstalled());

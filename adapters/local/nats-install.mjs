@@ -4,10 +4,10 @@ import { spawn } from 'node:child_process';
 import { access, constants, mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { delimiter, join, resolve } from 'node:path';
 
-import { DATA_DIRECTORY } from './project.mjs';
+import { CACHE_DIRECTORY } from './project.mjs';
 
-const CACHE_DIRECTORY = join(DATA_DIRECTORY, 'bin');
-const CACHED_BINARY = join(CACHE_DIRECTORY, 'nats-server');
+const BINARIES_DIRECTORY = join(CACHE_DIRECTORY, 'bin');
+const CACHED_BINARY = join(BINARIES_DIRECTORY, 'nats-server');
 
 // Pinned, so that two machines test against the same broker. The Go line is older because newer ones ask for a
 // Go toolchain that distributions do not have yet.
@@ -80,10 +80,10 @@ async function checkBinary(binary) {
 /** @param {(line: string) => void} say */
 async function install(say) {
   say('nats-server: not found in NATS_SERVER, PATH or .cellos/bin; installing it into .cellos/bin (once).');
-  await mkdir(CACHE_DIRECTORY, { recursive: true });
+  await mkdir(BINARIES_DIRECTORY, { recursive: true });
   // Everything happens in a folder of our own and ends in one rename, so that two set-ups at once, or one that is
   // interrupted, never leave half a binary in the cache.
-  const directory = await mkdtemp(join(CACHE_DIRECTORY, 'install-'));
+  const directory = await mkdtemp(join(BINARIES_DIRECTORY, 'install-'));
   const failures = [];
   try {
     for (const attempt of attempts(directory)) {

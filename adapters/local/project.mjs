@@ -8,8 +8,11 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 /** The checkout's root folder. */
 export const PROJECT_DIRECTORY = resolve(HERE, '../..');
 
-/** The git-ignored folder with everything that a run leaves behind: broker data, token, caches. */
-export const DATA_DIRECTORY = join(PROJECT_DIRECTORY, '.cellos');
+/** Everything that is worth keeping whoever runs: the broker's binary, the lock of the set-up. */
+export const CACHE_DIRECTORY = join(PROJECT_DIRECTORY, '.cellos');
+
+/** What a run leaves behind, broker data and token: git-ignored, or elsewhere for a second one beside it. */
+export const DATA_DIRECTORY = resolve(process.env['CELLOS_LOCAL_DIRECTORY'] || CACHE_DIRECTORY);
 
 /** Configuration, log and store of the nats-server that `npm start` runs; kept between runs. */
 export const BROKER_DIRECTORY = join(DATA_DIRECTORY, 'nats');
