@@ -12,10 +12,11 @@ import type {
   Position,
 } from './model.ts';
 
-/** All formations of one name, oldest first, and those of them that are live. */
+/** All formations of one name, oldest first, how many of them are live, and the newest of these. */
 interface NameHolders {
   readonly all: Formation[];
-  readonly live: Formation[];
+  liveCount: number;
+  newestLive: Formation | null;
 }
 
 /** The view of the log up to `cursor`. Read it freely; only `evolve` and `advance` change it. */
@@ -96,12 +97,12 @@ export function isLive(formation: Formation): boolean {
 /** Whom the name stands for: the newest live formation of that name, else the newest. */
 export function holderOf(state: ProjectionState, name: string): Formation | null {
   const holders = state.names.get(name);
-  return holders?.live.at(-1) ?? holders?.all.at(-1) ?? null;
+  return holders?.newestLive ?? holders?.all.at(-1) ?? null;
 }
 
 /** The live formations of a name, oldest first: more than one only when others than this server wrote them. */
 export function liveHoldersOf(state: ProjectionState, name: string): readonly Formation[] {
-  return state.names.get(name)?.live ?? [];
+  return state.names.get(name)?.all.filter(isLive) ?? [];
 }
 
 /** The cells that name this formation, in no order. */
@@ -136,9 +137,11 @@ function applyFormation(state: ProjectionState, seq: Position, fact: FormationFa
     formation.failedCells = fact.failedCells;
     formation.document = fact.document(false) ?? formation.document;
     formation.updatedAt = fact.time ?? formation.updatedAt;
-    if (name !== formation.name || wasLive !== isLive(formation)) {
-      unindex(state, formation, name);
+    if (name !== formation.name) {
+      unindex(state, formation, name, wasLive);
       index(state, formation);
+    } else if (wasLive !== isLive(formation)) {
+      noteLife(state.names.get(name), formation);
     }
   }
   touchFormation(state, formation, seq);
@@ -206,26 +209,44 @@ function index(state: ProjectionState, formation: Formation): void {
   // Nobody asks for the empty name, and thousands of formations may have it.
   if (formation.name === '') return;
   let holders = state.names.get(formation.name);
-  if (holders === undefined) state.names.set(formation.name, (holders = { all: [], live: [] }));
-  insertByAge(holders.all, formation);
-  if (isLive(formation)) insertByAge(holders.live, formation);
+  if (holders === undefined) {
+    state.names.set(formation.name, (holders = { all: [], liveCount: 0, newestLive: null }));
+  }
+  holders.all.splice(placeByAge(holders.all, formation), 0, formation);
+  if (isLive(formation)) noteLife(holders, formation);
 }
 
-function unindex(state: ProjectionState, formation: Formation, name: string): void {
+function unindex(state: ProjectionState, formation: Formation, name: string, wasLive: boolean): void {
   const holders = state.names.get(name);
   if (holders === undefined) return;
-  remove(holders.all, formation);
-  remove(holders.live, formation);
+  if (wasLive) noteEnd(holders, formation);
+  holders.all.splice(placeByAge(holders.all, formation), 1);
   if (holders.all.length === 0) state.names.delete(name);
 }
 
-function insertByAge(formations: Formation[], formation: Formation): void {
-  formations.splice(placeByAge(formations, formation), 0, formation);
+/** A holder has come to life, or ended. */
+function noteLife(holders: NameHolders | undefined, formation: Formation): void {
+  if (holders === undefined) return;
+  if (!isLive(formation)) {
+    noteEnd(holders, formation);
+    return;
+  }
+  holders.liveCount++;
+  if (formation.firstSeq > (holders.newestLive?.firstSeq ?? -1)) holders.newestLive = formation;
 }
 
-function remove(formations: Formation[], formation: Formation): void {
-  const at = placeByAge(formations, formation);
-  if (formations[at] === formation) formations.splice(at, 1);
+/** The search goes back from the one that ended, so each of the others is passed once. */
+function noteEnd(holders: NameHolders, formation: Formation): void {
+  holders.liveCount--;
+  if (holders.newestLive !== formation) return;
+  holders.newestLive = null;
+  if (holders.liveCount === 0) return;
+  for (let at = placeByAge(holders.all, formation) - 1; at >= 0; at--) {
+    const older = holders.all[at] as Formation;
+    if (!isLive(older)) continue;
+    holders.newestLive = older;
+    return;
+  }
 }
 
 /** Where a formation is, or belongs, in a list ordered by first sequences, which are unique. */

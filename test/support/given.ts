@@ -74,10 +74,11 @@ export function plain(state: ProjectionState): unknown {
     formations: [...state.formations].map(([id, formation]) => [id, withoutJson(formation)]),
     cells: [...state.cells].map(([id, cell]) => [id, withoutJson(cell)]),
     names: [...state.names]
-      .map(([name, { all, live }]) => ({
+      .map(([name, { all, liveCount, newestLive }]) => ({
         name,
         all: all.map(({ id }) => id),
-        live: live.map(({ id }) => id),
+        liveCount,
+        newestLive: newestLive?.id ?? null,
       }))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
     cellsByFormation: [...state.cellsByFormation].map(([id, cells]) => [
