@@ -28,6 +28,8 @@ const clock: Clock = {
 };
 
 const writeLine = (line: string) => void process.stderr.write(`${line}\n`);
+// Whoever read the log may be gone, which is no reason to end.
+process.stderr.on('error', () => {});
 
 function readConfig(): Config {
   try {

@@ -36,7 +36,7 @@ const FULL_SIZES: Sizes = {
   serialPosts: 500,
   parallelPosts: 10_000,
   growthWindow: 1_000,
-  liveMs: 2_500,
+  liveMs: 5_000,
   feeds: [1, 100, 1_000],
   feedMs: 4_000,
   feedLateMs: 4_000,
