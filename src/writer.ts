@@ -1,9 +1,10 @@
 // Writes (design D2, D3): decide on the view, publish to the log, wait until the view has what was published, answer. The log
 // is the lock: of all that race for a name exactly one finds the subject of the name's next id empty.
 import { decide, nameTaken } from './admission.ts';
-import { formationEventText, formationSubject } from './cloudevents.ts';
+import { decodeEntry, formationEventText, formationSubject } from './cloudevents.ts';
 import type { ControlPlane } from './control-plane.ts';
 import type { FormationDocument } from './documents.ts';
+import { toFact } from './facts.ts';
 import { formationIdFor } from './ids.ts';
 import { elementsOf, memberOf } from './json-text.ts';
 import { MAX_ADMISSION_ATTEMPTS, WRITE_TIMEOUT_MS } from './limits.ts';
@@ -68,12 +69,15 @@ export class Writer {
         if (isEvent(winner, eventId)) return id;
       }
       const known = this.#controlPlane.state.formations.get(id);
-      if (known !== undefined && known.name === document.name && isLive(known)) {
+      const isHolders =
+        known === undefined ? winner !== null && names(winner, document.name) : known.name === document.name;
+      // A view that began at the tail does not know the holder, nor whether it is finished: the name counts as held.
+      if (isHolders && (known === undefined || isLive(known))) {
         const taken = nameTaken(document.name, id);
         throw new ProblemError(taken.code, taken.detail);
       }
       // Held and finished: the view now names it as the previous holder. Anything else is stepped over.
-      spent = known !== undefined && known.name === document.name ? null : id;
+      spent = isHolders ? null : id;
     }
     throw unavailable('the name changed hands too often, try again');
   }
@@ -144,4 +148,10 @@ export class Writer {
 
 function isEvent(entry: LogEntry, eventId: string): boolean {
   return decodeUtf8(entry.payload)?.includes(`"id":"${eventId}"`) ?? false;
+}
+
+/** Whether the entry is an event of a formation of this name. */
+function names(entry: LogEntry, name: string): boolean {
+  const fact = toFact(decodeEntry(entry));
+  return fact.kind === 'formation' && fact.name === name;
 }

@@ -139,6 +139,18 @@ describe('writer', () => {
     expect(await writer.create(documentOf('web'), CONTEXT)).toBe(formationIdFor('web', spent));
   });
 
+  it('ADM-27 counts a name as held when the view began behind its holder', async () => {
+    const first = await writer.create(documentOf('web'), CONTEXT);
+    const clock = new ManualClock();
+    const late = new ControlPlane({ log: log.another(), clock, logger: silentLogger, skipReplay: true });
+    late.start();
+    await late.whenServing();
+    await expect(new Writer(late, clock).create(documentOf('web'), CONTEXT)).rejects.toMatchObject({
+      status: 409,
+      message: expect.stringContaining(first) as unknown,
+    });
+  });
+
   it('OUT-7 answers 503 at once when the log is away, and the view stays', async () => {
     log.disconnect();
     await expect(writer.create(documentOf('web'), CONTEXT)).rejects.toMatchObject({
