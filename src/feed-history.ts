@@ -38,19 +38,20 @@ export class FeedHistory {
     this.#log = log;
   }
 
-  /** The page that holds what comes after `position`. Throws EventLogError. */
+  /** The page that begins after `position`. Throws EventLogError. */
   pageAfter(position: Position): Promise<HistoryPage> {
-    const start = position - (position % HISTORY_PAGE_SEQUENCES);
-    const known = this.#pages.get(start);
+    const known = this.#pages.get(position);
     if (known !== undefined) return known;
-    const page = this.#read(start);
-    this.#pages.set(start, page);
+    // To the next fixed sequence, so that sessions from different positions meet there.
+    const until = position - (position % HISTORY_PAGE_SEQUENCES) + HISTORY_PAGE_SEQUENCES;
+    const page = this.#read(position, until);
+    this.#pages.set(position, page);
     // A page that failed, or that the log had not filled yet, is asked for again; an old one makes room.
     const forget = () => {
-      if (this.#pages.get(start) === page) this.#pages.delete(start);
+      if (this.#pages.get(position) === page) this.#pages.delete(position);
     };
-    page.then(({ through }) => {
-      if (through < start + HISTORY_PAGE_SEQUENCES) forget();
+    page.then(({ through, bounds }) => {
+      if (through < until && through >= bounds.lastSeq) forget();
     }, forget);
     if (this.#pages.size > HISTORY_CACHED_PAGES)
       this.#pages.delete(this.#pages.keys().next().value as Position);
@@ -62,14 +63,13 @@ export class FeedHistory {
     this.#pages.clear();
   }
 
-  async #read(start: Position): Promise<HistoryPage> {
+  async #read(after: Position, until: Position): Promise<HistoryPage> {
     if (this.#reading >= HISTORY_READERS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#reading++;
     try {
-      const until = start + HISTORY_PAGE_SEQUENCES;
       const signal = AbortSignal.timeout(READ_TIMEOUT_MS);
       const limit = HISTORY_PAGE_SEQUENCES;
-      const { entries, through, bounds } = await this.#log.read({ after: start, until, limit, signal });
+      const { entries, through, bounds } = await this.#log.read({ after, until, limit, signal });
       const frames: Frame[] = [];
       for (const entry of entries) {
         const { seq, subject, text } = decodeEntry(entry);

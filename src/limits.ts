@@ -19,6 +19,8 @@ export const MAX_CELLS_LIMIT = 1000;
 export const WRITE_TIMEOUT_MS = 4500;
 /** How often a name may turn out to be taken by a finished formation while we derive the next id. */
 export const MAX_ADMISSION_ATTEMPTS = 20;
+/** Payload bytes in one page of history, for the feed and for GET /v1/events; a single event may be larger. */
+export const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 /** A page of history, below the contract's 2 s. */
 export const READ_TIMEOUT_MS = 1800;
 /** How long a start waits for a broker before it answers from an empty view; the contract's figure. */

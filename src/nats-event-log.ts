@@ -129,15 +129,24 @@ export class NatsEventLog implements EventLog {
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
     const onAbort = () => reject(signal.reason);
     signal.addEventListener('abort', onAbort);
+    let bytes = 0;
+    let done = false;
+    const finish = (exhausted: boolean) => {
+      done = true;
+      resolve(exhausted);
+    };
     const onDelivery = (delivery: Delivery) => {
+      // What came in one input with the last entry of the page is not part of it.
+      if (done) return;
       if (delivery.seq > end) {
-        resolve(true);
+        finish(true);
         return;
       }
       // The payload is a view into a network buffer that holds much else.
       entries.push({ ...delivery, payload: delivery.payload.slice() });
-      if (delivery.seq === end || delivery.pending === 0) resolve(true);
-      else if (entries.length >= limit) resolve(false);
+      bytes += delivery.payload.byteLength;
+      if (delivery.seq === end || delivery.pending === 0) finish(true);
+      else if (entries.length >= limit || bytes >= limits.MAX_PAGE_BYTES) finish(false);
     };
     const consumer = await PullConsumer.open(
       link.nc,

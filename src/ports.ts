@@ -29,7 +29,7 @@ export interface LogFollower {
   onLost: (reason: string) => void;
 }
 
-/** A page of history; `entries` is empty when nothing was left. */
+/** A page of history, cut at MAX_PAGE_BYTES of payload; `entries` is empty when nothing was left. */
 export interface LogPage {
   readonly entries: readonly LogEntry[];
   /** Everything up to here was looked at; the stream's last sequence when nothing is left after it. */

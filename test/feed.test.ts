@@ -94,6 +94,20 @@ describe('feed', () => {
       expect(socket.sequences).toEqual(range(1, 3502));
     });
 
+    it('FEED-2 reads events as large as they come in pages of a few', async () => {
+      await start(0, { ringBytes: 1000 });
+      await append(30, { pad: 'x'.repeat(900_000) });
+      const socket = new TestSocket();
+      socket.takesAtOnce = 0;
+      await open({ since: 7 }, socket);
+      expect(socket.sequences.at(-1)).toBeLessThan(20);
+      for (let round = 0; round < 30; round++) {
+        socket.take();
+        await clock.advance(100);
+      }
+      expect(socket.sequences).toEqual(range(8, 30));
+    });
+
     it('FEED-2 steps over holes and over a range that is gone', async () => {
       await start(6000, { ringBytes: 1000 });
       log.purge(4321);

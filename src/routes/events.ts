@@ -2,7 +2,7 @@
 import { decodeEntry, frameText } from '../cloudevents.ts';
 import type { ControlPlane } from '../control-plane.ts';
 import { json } from '../http.ts';
-import { DEFAULT_PAGE_EVENTS, MAX_PAGE_EVENTS, READ_TIMEOUT_MS } from '../limits.ts';
+import { DEFAULT_PAGE_EVENTS, MAX_PAGE_BYTES, MAX_PAGE_EVENTS, READ_TIMEOUT_MS } from '../limits.ts';
 import type { Position } from '../model.ts';
 import { EventLogError, type LogBounds, type LogPage } from '../ports.ts';
 import { ProblemError, unavailable } from '../problems.ts';
@@ -44,6 +44,7 @@ async function eventsPage(
   if (within === null) return pageText([], await log.bounds(), since, null);
   const filter = within === EVENT_SUBJECTS ? {} : { filter: within };
   const events: string[] = [];
+  let bytes = 0;
   let cursor = since;
   let first: LogPage | null = null;
   for (;;) {
@@ -54,7 +55,8 @@ async function eventsPage(
       const { seq, text } = decodeEntry(entry);
       if (text === null) continue;
       events.push(frameText(seq, text));
-      if (events.length < limit) continue;
+      bytes += entry.payload.byteLength;
+      if (events.length < limit && bytes < MAX_PAGE_BYTES) continue;
       // Full. When it ends with the last entry of all, what was looked at reaches further.
       const isLast = entry === page.entries.at(-1);
       return pageText(events, first.bounds, since, isLast ? page.through : seq);

@@ -262,6 +262,18 @@ export function eventLogSuite(name: string, start: () => Promise<EventLogHarness
         expect([sequences(page), page.through]).toEqual([[3, 4, 5], 5]);
       });
 
+      it('HTTP-48 cuts a page at some MiB, and goes on behind it', async () => {
+        await follow();
+        const large = JSON.stringify('x'.repeat(900_000));
+        for (let at = 0; at < 12; at++) await harness.append(large);
+        const first = await read(0, 100);
+        expect(first.entries.length).toBeGreaterThan(1);
+        expect(first.entries.length).toBeLessThan(12);
+        expect(first.through).toBe(first.entries.length);
+        const second = await read(first.through, 100);
+        expect(second.entries[0]?.seq).toBe(first.through + 1);
+      });
+
       it('HTTP-47 reads one subject only when asked to', async () => {
         await follow();
         await append(2);

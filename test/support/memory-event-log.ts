@@ -1,5 +1,6 @@
 // An EventLog in memory, for unit tests of what stands on the port. It passes the same suite as the real one
 // (test/suites/event-log.ts), which keeps it honest; what a broker does is done to it by the methods below `close`.
+import { MAX_PAGE_BYTES } from '../../src/limits.ts';
 import type { Position } from '../../src/model.ts';
 import { EventLogError } from '../../src/ports.ts';
 import type {
@@ -62,8 +63,14 @@ export class MemoryEventLog implements EventLog {
     const due = this.#stream.entries.filter(
       ({ seq, subject }) => seq > after && seq <= end && matches(subject),
     );
-    const entries = due.slice(0, limit);
-    const through = due.length > limit ? (entries.at(-1) as LogEntry).seq : end;
+    const entries: LogEntry[] = [];
+    let bytes = 0;
+    for (const entry of due) {
+      if (entries.length === limit || bytes >= MAX_PAGE_BYTES) break;
+      entries.push(entry);
+      bytes += entry.payload.byteLength;
+    }
+    const through = due.length > entries.length ? (entries.at(-1) as LogEntry).seq : end;
     return { entries, through, bounds };
   }
 
