@@ -11,7 +11,7 @@ import { ProblemError, toProblem, unavailable } from './problems.ts';
 import { canonicalPath, rawPathOf } from './query.ts';
 import { cellRoutes } from './routes/cells.ts';
 import { eventRoutes } from './routes/events.ts';
-import { feedRoutes } from './routes/feed.ts';
+import { FEED_PATH, feedRoutes } from './routes/feed.ts';
 import { formationRoutes } from './routes/formations.ts';
 import { type BuildInfo, metaRoutes } from './routes/meta.ts';
 import { noHandler, type RequestBindings } from './routes/routing.ts';
@@ -47,7 +47,7 @@ export function createApp({ controlPlane, authenticator, clock, logger, build }:
     const problem = toProblem(error);
     const { cause } = problem.options;
     if (problem.status === 500) logger.error('request failed', { error: describe(cause) });
-    else if (cause !== undefined)
+    else if (problem.status > 500 && cause !== undefined)
       logger.warn('request refused', { detail: problem.message, error: String(cause) });
     return problemResponse(problem);
   };
@@ -56,7 +56,9 @@ export function createApp({ controlPlane, authenticator, clock, logger, build }:
     fetch(request, upgrade = null) {
       if (request.method === 'OPTIONS') return preflight();
       const { headers } = request;
-      const operator = upgrade === null ? authenticator.request(headers) : authenticator.upgrade(headers);
+      const rawPath = rawPathOf(request.url);
+      const isFeed = upgrade !== null && rawPath === FEED_PATH;
+      const operator = isFeed ? authenticator.upgrade(headers) : authenticator.request(headers);
       if (operator === null) {
         return problemResponse(
           new ProblemError('unauthorized', 'the bearer token is missing or not valid', {
@@ -65,7 +67,7 @@ export function createApp({ controlPlane, authenticator, clock, logger, build }:
         );
       }
       if (!controlPlane.serving) return problemResponse(notReady(controlPlane));
-      const path = canonicalPath(rawPathOf(request.url));
+      const path = canonicalPath(rawPath);
       if (path === null) return problemResponse(new ProblemError('bad-request', 'the path is not UTF-8'));
       return app.fetch(request, { operator, upgrade, path });
     },

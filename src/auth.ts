@@ -30,8 +30,11 @@ export function createAuthenticator(token: string, operator: string): Authentica
     upgrade(headers) {
       const byHeader = request(headers);
       if (byHeader !== null) return byHeader;
-      const offered = offeredProtocols(headers).filter((protocol) => protocol.startsWith(PROTOCOL_PREFIX));
-      return offered.some((protocol) =>
+      const offered = offeredProtocols(headers);
+      // Without one that can be selected the browser would drop the connection.
+      if (!offered.includes(FEED_PROTOCOL)) return null;
+      const bearers = offered.filter((protocol) => protocol.startsWith(PROTOCOL_PREFIX));
+      return bearers.some((protocol) =>
         equalInConstantTime(protocol.slice(PROTOCOL_PREFIX.length), expectedProtocol),
       )
         ? operator

@@ -65,7 +65,9 @@ export function parseConfig(environment: Environment, capabilities: ConfigCapabi
     throw new ConfigError('CELLOS_SERVER_API_TOKEN', 'is not set: every request needs a bearer token');
   }
   for (const name of NOT_YET_SUPPORTED) {
-    if (value(name) !== null) throw new ConfigError(name, 'is set, but signed events are not supported yet');
+    const isOff = name === 'CELLOS_EVENT_REQUIRE_SIGNED' && !/^(?:1|true|yes|on)$/i.test(value(name) ?? '');
+    if (value(name) !== null && !isOff)
+      throw new ConfigError(name, 'is set, but signed events are not supported yet');
   }
   const skip = value('CELLOS_SERVER_SKIP_REPLAY');
   return {

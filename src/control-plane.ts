@@ -110,6 +110,7 @@ export class ControlPlane {
     const first = this.#bounds === null;
     this.#bounds = bounds;
     this.#lostReason = null;
+    this.#startedAt = this.#clock.now();
     // A view that starts at the tail begins with what comes after it.
     if (first) advance(this.#state, after);
     this.#cancelGrace?.();

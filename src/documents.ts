@@ -2,10 +2,10 @@
 // does not read keep their spelling, so the admitted document is put together from slices of the text.
 import * as v from 'valibot';
 
-import { depthOf, elementsOf, membersOf, minify } from './json-text.ts';
+import { depthOf, elementsOf, membersOf, minify, unportablePiece } from './json-text.ts';
 import { MAX_DOCUMENT_DEPTH } from './limits.ts';
 import { type Authority, describeIssue, flatDocument, kubectlDocument } from './schemas.ts';
-import { excerpts } from './text.ts';
+import { excerpt, excerpts } from './text.ts';
 
 export interface FormationMember {
   readonly id: string;
@@ -43,6 +43,9 @@ export function parseDocument(body: string): ParsedDocument {
   if (depthOf(body) > MAX_DOCUMENT_DEPTH) {
     return refuse(`the document is nested more than ${MAX_DOCUMENT_DEPTH} levels deep`);
   }
+  const unportable = unportablePiece(body);
+  if (unportable !== null)
+    return refuse(`the document holds ${excerpt(unportable)}, which other parsers refuse`);
   const kubectlKeys = KUBECTL_KEYS.filter((key) => Object.hasOwn(value, key));
   const flatKeys = FLAT_KEYS.filter((key) => Object.hasOwn(value, key));
   if (kubectlKeys.length > 0 && flatKeys.length > 0) {

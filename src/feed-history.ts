@@ -1,9 +1,15 @@
-// Pages of the log for sessions whose position is older than the ring. Pages start at fixed sequences, so that sessions
-// which come back together share them, and a bounded number is read at once: each read costs the broker a consumer.
+// Pages of the log for sessions whose position is older than the ring. Pages end at fixed sequences, so that sessions
+// that come back together meet and share them, and a bounded number is read at once: each read costs the broker a consumer.
 import { decodeEntry, frameText } from './cloudevents.ts';
-import { HISTORY_CACHED_PAGES, HISTORY_PAGE_SEQUENCES, HISTORY_READERS, READ_TIMEOUT_MS } from './limits.ts';
+import {
+  FEED_REPORT_MS,
+  HISTORY_CACHED_PAGES,
+  HISTORY_PAGE_SEQUENCES,
+  HISTORY_READERS,
+  READ_TIMEOUT_MS,
+} from './limits.ts';
 import type { Position } from './model.ts';
-import type { EventLog, Frame, LogBounds } from './ports.ts';
+import type { Clock, EventLog, Frame, Log, LogBounds } from './ports.ts';
 import { SliceMemo } from './slice-memo.ts';
 
 export class HistoryPage {
@@ -30,12 +36,17 @@ export class HistoryPage {
 
 export class FeedHistory {
   readonly #log: EventLog;
+  readonly #clock: Clock;
+  readonly #logger: Log;
+  #reportedAt = 0;
   readonly #pages = new Map<Position, Promise<HistoryPage>>();
   readonly #waiting: (() => void)[] = [];
   #reading = 0;
 
-  constructor(log: EventLog) {
+  constructor(log: EventLog, clock: Clock, logger: Log) {
     this.#log = log;
+    this.#clock = clock;
+    this.#logger = logger;
   }
 
   /** The page that begins after `position`. Throws EventLogError. */
@@ -50,9 +61,15 @@ export class FeedHistory {
     const forget = () => {
       if (this.#pages.get(position) === page) this.#pages.delete(position);
     };
-    page.then(({ through, bounds }) => {
-      if (through < until && through >= bounds.lastSeq) forget();
-    }, forget);
+    page.then(
+      ({ through, bounds }) => {
+        if (through < until && through >= bounds.lastSeq) forget();
+      },
+      (error: unknown) => {
+        forget();
+        this.#report(error);
+      },
+    );
     if (this.#pages.size > HISTORY_CACHED_PAGES)
       this.#pages.delete(this.#pages.keys().next().value as Position);
     return page;
@@ -61,6 +78,14 @@ export class FeedHistory {
   /** Forgets the pages: the log is another one, or the floor may have risen. */
   clear(): void {
     this.#pages.clear();
+  }
+
+  /** Sessions ask again many times a second: a line now and then is enough. */
+  #report(error: unknown): void {
+    const now = this.#clock.now();
+    if (now - this.#reportedAt < FEED_REPORT_MS) return;
+    this.#reportedAt = now;
+    this.#logger.warn('feed sessions wait for history that cannot be read', { error: String(error) });
   }
 
   async #read(after: Position, until: Position): Promise<HistoryPage> {

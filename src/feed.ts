@@ -35,7 +35,7 @@ export class Feed {
     this.#clock = clock;
     this.#logger = logger;
     this.#ring = new FrameRing(ringBytes);
-    this.#history = new FeedHistory(log);
+    this.#history = new FeedHistory(log, clock, logger);
     this.#received = this.#flushed = 0;
     this.#lastPing = clock.now();
   }
@@ -180,9 +180,8 @@ export class Feed {
         return;
       }
       session.send(chosen(page.slice(session.cursor, through), session.channel), through);
-    } catch (error) {
+    } catch {
       // The session keeps its place; it is tried again when the log is back.
-      this.#logger.debug('feed: history is not readable', { error: String(error) });
       this.#scheduleRetry();
       return;
     } finally {

@@ -136,3 +136,36 @@ export function depthOf(text: string): number {
   }
   return deepest;
 }
+
+/** Strings (first group: their content), and numbers that may be beyond a double. */
+const STRINGS_AND_LARGE_NUMBERS =
+  /"([^"\\]*(?:\\.[^"\\]*)*)"|-?\d+(?:\.\d+)?[eE][+-]?\d+|-?\d{309,}(?:\.\d+)?/g;
+const ESCAPES = /\\(?:u([0-9a-fA-F]{4})|.)/g;
+
+/**
+ * What JSON.parse takes and parsers of other languages refuse, in words: an escaped surrogate without its other half, a
+ * number beyond a double. One record with it would make a whole list unreadable for such a client. Null when there is none.
+ */
+export function unportablePiece(text: string): string | null {
+  for (const match of text.matchAll(STRINGS_AND_LARGE_NUMBERS)) {
+    const content = match[1];
+    if (content === undefined) {
+      if (!Number.isFinite(Number(match[0]))) return `the number ${match[0]}`;
+    } else if (content.includes('\\u') && hasLoneSurrogate(content)) {
+      return 'an escaped surrogate without its other half';
+    }
+  }
+  return null;
+}
+
+function hasLoneSurrogate(content: string): boolean {
+  let highEnd = -1;
+  for (const match of content.matchAll(ESCAPES)) {
+    const unit = match[1] === undefined ? 0 : Number.parseInt(match[1], 16);
+    const isLow = unit >= 0xdc00 && unit <= 0xdfff;
+    // The second half has to follow at once.
+    if (isLow !== (highEnd === match.index)) return true;
+    highEnd = unit >= 0xd800 && unit <= 0xdbff ? match.index + match[0].length : -1;
+  }
+  return highEnd >= 0;
+}

@@ -51,6 +51,8 @@ export const HISTORY_READERS = 4;
 /** How often the feed looks after sessions that could not be sent to, and how often at all of them. */
 export const FEED_RETRY_MS = 50;
 export const FEED_SWEEP_MS = 1000;
+/** How often at most the log says that history cannot be read. */
+export const FEED_REPORT_MS = 10_000;
 /** Longest close reason that WebSocket allows, in bytes of UTF-8. */
 export const MAX_CLOSE_REASON_BYTES = 123;
 

@@ -233,7 +233,7 @@ export class NatsEventLog implements EventLog {
   }
 
   #require(): BrokerLink {
-    if (this.#link === null) throw new EventLogError('unavailable', 'no connection to the broker');
+    if (this.#link === null) throw new EventLogError('unreachable', 'no connection to the broker');
     return this.#link;
   }
 

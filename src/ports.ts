@@ -72,11 +72,14 @@ export interface EventLog {
   close: () => Promise<void>;
 }
 
-/** `unavailable`: ask again later. `conflict`: the expectation of a publish did not hold. */
+/**
+ * `unreachable`: there is no connection, nothing was sent. `unavailable`: no answer, whatever was sent may have arrived.
+ * `conflict`: the expectation of a publish did not hold.
+ */
 export class EventLogError extends Error {
-  readonly code: 'unavailable' | 'conflict';
+  readonly code: 'unreachable' | 'unavailable' | 'conflict';
 
-  constructor(code: 'unavailable' | 'conflict', message: string, cause?: unknown) {
+  constructor(code: EventLogError['code'], message: string, cause?: unknown) {
     super(message, { cause });
     this.name = 'EventLogError';
     this.code = code;

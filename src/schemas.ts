@@ -81,6 +81,9 @@ export const statusChange = v.pipe(
   }),
 );
 
+/** What valibot calls by the names of classes. */
+const RECEIVED: Readonly<Record<string, string>> = { Object: 'an object', Array: 'an array' };
+
 /** Where and why a value does not fit its schema: `spec.members[1].name is missing`. */
 export function describeIssue(issue: v.BaseIssue<unknown>): string {
   let path = '';
@@ -94,5 +97,7 @@ export function describeIssue(issue: v.BaseIssue<unknown>): string {
     return `${subject} is not a known field`;
   }
   if (issue.received === 'undefined') return `${subject} is missing`;
-  return `${subject} ${issue.message}, not ${excerpt(issue.received)}`;
+  // A forbidden field is told without its value.
+  if (issue.expected === 'never') return `${subject} ${issue.message}`;
+  return `${subject} ${issue.message}, not ${RECEIVED[issue.received] ?? excerpt(issue.received)}`;
 }

@@ -122,8 +122,11 @@ export class Writer {
         ...expectation,
       });
     } catch (error) {
-      if (error instanceof EventLogError && error.code === 'conflict') throw error;
-      throw unavailable('the event store did not acknowledge the write', error);
+      const code = error instanceof EventLogError ? error.code : 'unavailable';
+      if (code === 'conflict') throw error;
+      if (code === 'unreachable')
+        throw unavailable('the event store is out of reach: nothing was written', error);
+      throw unavailable('the event store did not acknowledge the write: it may have been made', error);
     }
     await this.#whenApplied(position, signal);
   }

@@ -221,7 +221,7 @@ describe('the rest', () => {
   ])('CFG-9 a demand for signatures is never passed over in silence: %s', (name) => {
     // Not a key set that can be loaded: whoever cannot honour it must not start.
     expectToName(
-      refusal({ CELLOS_EVENT_REQUIRE_SIGNED: '1', [name]: 'hunter2' }),
+      refusal({ [name]: 'hunter2', CELLOS_EVENT_REQUIRE_SIGNED: '1' }),
       'CELLOS_EVENT_REQUIRE_SIGNED',
     );
   });

@@ -1,6 +1,7 @@
 // HTTP and WebSocket on one port: node:http in front of the core's fetch handler. Whatever node:http would answer by itself
 // is answered as a problem too.
-import { createServer, type IncomingMessage, type Server, ServerResponse } from 'node:http';
+import { Buffer } from 'node:buffer';
+import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 
 import { getRequestListener, RequestError } from '@hono/node-server';
@@ -11,7 +12,7 @@ import { FEED_PROTOCOL } from '../../src/auth.ts';
 import { problemResponse } from '../../src/http.ts';
 import { MAX_INBOUND_MESSAGE_BYTES } from '../../src/limits.ts';
 import type { UpgradeSocket } from '../../src/ports.ts';
-import { ProblemError } from '../../src/problems.ts';
+import { ProblemError, type ProblemOptions } from '../../src/problems.ts';
 import { connectFeed } from './feed-socket.ts';
 
 /** Request line and headers; Node's own default, written down. */
@@ -29,10 +30,26 @@ export interface NodeHttpServer {
 }
 
 export function createHttpServer(app: ServerApp): NodeHttpServer {
-  const listener = getRequestListener((request) => app.fetch(request), { errorHandler: answerError });
+  const answer = getRequestListener((request) => app.fetch(request), {
+    errorHandler: answerError,
+    // HTTP/1.0 needs no Host.
+    hostname: 'localhost',
+  });
+  const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => {
+    if (incoming.headers.host === undefined && incoming.httpVersion === '1.1') {
+      // RFC 9112, section 3.2.
+      void writeProblem(incoming.socket, badRequest('the request has no Host header'));
+      return;
+    }
+    // The asterisk form, which no URL can be made of.
+    if (incoming.method === 'OPTIONS' && incoming.url === '*') incoming.url = '/';
+    void answer(incoming, outgoing);
+  };
   const server = createServer(
     {
       maxHeaderSize: MAX_HEADER_BYTES,
+      // Node's own answer to a missing Host has no body.
+      requireHostHeader: false,
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
@@ -45,6 +62,9 @@ export function createHttpServer(app: ServerApp): NodeHttpServer {
   // By default Node answers an unknown Expect with an empty 417.
   server.on('checkExpectation', listener);
   server.on('clientError', answerClientError);
+  server.on('connect', (_incoming, socket) => {
+    void writeProblem(socket, badRequest('CONNECT is for proxies'));
+  });
 
   const webSockets = new Set<Duplex>();
   const webSocketServer = new WebSocketServer({
@@ -102,10 +122,8 @@ function toRequest(incoming: IncomingMessage): Request {
   try {
     const url = `http://${incoming.headers.host ?? 'localhost'}${incoming.url ?? '/'}`;
     return new Request(url, { method: incoming.method ?? 'GET', headers });
-  } catch (error) {
-    throw new ProblemError('bad-request', 'the request line or the Host header is not valid', {
-      cause: error,
-    });
+  } catch {
+    throw badRequest('the request line or the Host header is not valid');
   }
 }
 
@@ -122,41 +140,43 @@ async function writeResponse(incoming: IncomingMessage, socket: Duplex, response
   outgoing.end(body, () => socket.end());
 }
 
-function answerError(error: unknown): Response {
-  return problemResponse(
-    error instanceof RequestError
-      ? new ProblemError('bad-request', 'the request line or the Host header is not valid')
-      : error,
-  );
+function badRequest(detail: string, options: ProblemOptions = {}): ProblemError {
+  return new ProblemError('bad-request', detail, options);
 }
 
-/** What the HTTP parser refuses never becomes a request; the answer is written by hand. */
+function answerError(error: unknown): Response {
+  const isOurs = !(error instanceof RequestError);
+  return problemResponse(isOurs ? error : badRequest('the request line or the Host header is not valid'));
+}
+
+/** What the HTTP parser refuses never becomes a request. */
 function answerClientError(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
+  if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+  else void writeProblem(socket, clientProblem(error.code));
+}
+
+function clientProblem(code: string | undefined): ProblemError {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return badRequest(`the headers are larger than ${MAX_HEADER_BYTES} bytes`, { status: 431 });
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return badRequest('the request took too long to arrive', { status: 408 });
+    case 'HPE_INVALID_METHOD':
+      return badRequest('the method is none of HTTP');
+    default:
+      return badRequest('this is not a well-formed HTTP/1.1 request');
   }
-  const [status, detail] =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? ['431 Request Header Fields Too Large', `the headers are larger than ${MAX_HEADER_BYTES} bytes`]
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? ['408 Request Timeout', 'the request took too long to arrive']
-        : ['400 Bad Request', 'this is not an HTTP/1.1 request'];
-  const body = JSON.stringify({
-    type: '/problems/bad-request',
-    title: 'Bad Request',
-    status: Number.parseInt(status, 10),
-    detail,
-  });
-  socket.end(
-    [
-      `HTTP/1.1 ${status}`,
-      'access-control-allow-origin: *',
-      'content-type: application/problem+json',
-      `content-length: ${body.length}`,
-      'connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-  );
+}
+
+/** An answer where there is nothing to answer to but a socket; the connection ends with it. */
+async function writeProblem(socket: Duplex, problem: ProblemError): Promise<void> {
+  const response = problemResponse(problem);
+  const body = await response.text();
+  const lines = [
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}`,
+    ...[...response.headers].map(([name, value]) => `${name}: ${value}`),
+    `content-length: ${Buffer.byteLength(body)}`,
+    'connection: close',
+  ];
+  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
 }

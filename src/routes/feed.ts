@@ -9,11 +9,14 @@ import type { App } from './routing.ts';
 /** RFC 6455, section 4.1: sixteen bytes in base64. */
 const HANDSHAKE_KEY = /^[A-Za-z0-9+/]{22}==$/;
 
+export const FEED_PATH = '/ws/events';
+
 export function feedRoutes(app: App, controlPlane: ControlPlane): void {
-  app.get('/ws/events', (c) => {
-    const { headers } = c.req.raw;
+  app.get(FEED_PATH, (c) => {
+    const { headers, method } = c.req.raw;
     const { upgrade } = c.env;
-    if (upgrade === null || headers.get('upgrade')?.toLowerCase() !== 'websocket') {
+    // hono answers HEAD with GET's handler.
+    if (upgrade === null || method !== 'GET' || headers.get('upgrade')?.toLowerCase() !== 'websocket') {
       throw new ProblemError('bad-request', 'this is a WebSocket: the request has to ask for an upgrade');
     }
     if (headers.get('sec-websocket-version') !== '13') {
@@ -24,13 +27,17 @@ export function feedRoutes(app: App, controlPlane: ControlPlane): void {
     if (!HANDSHAKE_KEY.test(headers.get('sec-websocket-key') ?? '')) {
       throw new ProblemError('bad-request', 'Sec-WebSocket-Key is not sixteen bytes in base64');
     }
+    const protocols = offeredProtocols(headers);
+    if (new Set(protocols).size !== protocols.length) {
+      throw new ProblemError('bad-request', 'Sec-WebSocket-Protocol names a protocol more than once');
+    }
     const query = queryParameters(c.req.url, ['since', 'subject', 'epoch']);
     const request = {
       since: query.since === undefined ? null : parseUnsigned('since', query.since),
       filter: query.subject || EVENT_SUBJECTS,
       epoch: query.epoch || null,
     };
-    const protocol = offeredProtocols(headers).includes(FEED_PROTOCOL) ? FEED_PROTOCOL : null;
+    const protocol = protocols.includes(FEED_PROTOCOL) ? FEED_PROTOCOL : null;
     return upgrade((socket) => controlPlane.feed.open(socket, request), protocol);
   });
 }

@@ -5,6 +5,7 @@ import type { ControlPlane } from '../control-plane.ts';
 import { parseDocument } from '../documents.ts';
 import { json, noContent, readBody } from '../http.ts';
 import { parseUuid } from '../ids.ts';
+import { unportablePiece } from '../json-text.ts';
 import type { Formation, FormationPhase } from '../model.ts';
 import { ProblemError } from '../problems.ts';
 import { holderOf, liveHoldersOf } from '../projection.ts';
@@ -112,6 +113,13 @@ function parseStatusChange(body: string): v.InferOutput<typeof statusChange> {
     value = JSON.parse(body);
   } catch {
     throw new ProblemError('bad-request', 'the body is not JSON');
+  }
+  const unportable = unportablePiece(body);
+  if (unportable !== null) {
+    throw new ProblemError(
+      'bad-request',
+      `the body holds ${excerpt(unportable)}, which other parsers refuse`,
+    );
   }
   const parsed = v.safeParse(statusChange, value, { abortEarly: true });
   if (parsed.success) return parsed.output;

@@ -70,7 +70,7 @@ class Recorder implements LogFollower {
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const signal = () => AbortSignal.timeout(5000);
-const isUnavailable = (error: unknown) => error instanceof EventLogError && error.code === 'unavailable';
+const isUnreachable = (error: unknown) => error instanceof EventLogError && error.code === 'unreachable';
 
 export function eventLogSuite(name: string, start: () => Promise<EventLogHarness>): void {
   describe(`event log: ${name}`, () => {
@@ -217,11 +217,11 @@ export function eventLogSuite(name: string, start: () => Promise<EventLogHarness
         await follow();
         await harness.disconnect();
         await until(() => recorder.told.includes('lost'), { what: 'the loss' });
-        await expect(publish('cellos.events.lost')).rejects.toSatisfy(isUnavailable);
-        await expect(harness.log.bounds()).rejects.toSatisfy(isUnavailable);
-        await expect(harness.log.last('x', signal())).rejects.toSatisfy(isUnavailable);
+        await expect(publish('cellos.events.lost')).rejects.toSatisfy(isUnreachable);
+        await expect(harness.log.bounds()).rejects.toSatisfy(isUnreachable);
+        await expect(harness.log.last('x', signal())).rejects.toSatisfy(isUnreachable);
         const read = harness.log.read({ after: 0, limit: 10, signal: signal() });
-        await expect(read).rejects.toSatisfy(isUnavailable);
+        await expect(read).rejects.toSatisfy(isUnreachable);
         await harness.reconnect();
         await append(1);
         await recorder.whenCaughtUp(1);

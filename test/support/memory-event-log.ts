@@ -178,6 +178,6 @@ export class MemoryEventLog implements EventLog {
   }
 
   #requireConnection(): void {
-    if (!this.#connected) throw new EventLogError('unavailable', 'no connection to the broker');
+    if (!this.#connected) throw new EventLogError('unreachable', 'no connection to the broker');
   }
 }
