@@ -32,6 +32,7 @@ export function upgradesSuite(rig: () => Rig): void {
       ['a malformed key', { 'Sec-WebSocket-Key': 'short' }],
       ['another protocol', { Upgrade: 'h2c' }],
       ['no upgrade', { Upgrade: null, Connection: 'keep-alive' }],
+      ['one protocol twice', { 'Sec-WebSocket-Protocol': 'cellos.v1, cellos.v1' }],
     ])('FEED-17 a handshake with %s is 400', async (_what, handshake) => {
       const reply = await refusedUpgrade(rig().http, { handshake });
       expectProblem(reply, 'bad-request');
@@ -45,6 +46,19 @@ export function upgradesSuite(rig: () => Rig): void {
       const reply = await refusedUpgrade(http, { method: 'POST' });
       expectProblem(reply, 'method-not-allowed', { names: ['POST'] });
       expect(reply.headers['allow']).toBeDefined();
+    });
+
+    test('FEED-16 the token as a protocol opens the feed alone, and beside cellos.v1 alone', async () => {
+      const { http } = rig();
+      const handshake = { 'Sec-WebSocket-Protocol': `${bearer(http.token)}, cellos.v1` };
+      const elsewhere = await refusedUpgrade(http, {
+        path: '/v1/formations',
+        authorization: null,
+        handshake,
+      });
+      expectProblem(elsewhere, 'unauthorized');
+      const lonely = { 'Sec-WebSocket-Protocol': bearer(http.token) };
+      expectProblem(await refusedUpgrade(http, { authorization: null, handshake: lonely }), 'unauthorized');
     });
 
     test('FEED-17 elsewhere nothing is upgraded', async () => {
