@@ -4,7 +4,8 @@ import { MAX_BODY_BYTES } from './limits.ts';
 import { problemBody, ProblemError, toProblem } from './problems.ts';
 import { concat, decodeUtf8 } from './utf8.ts';
 
-const CORS_HEADERS = {
+/** On every answer, also on the 101 that an adapter writes itself. */
+export const CORS_HEADERS = {
   'access-control-allow-origin': '*',
   'access-control-expose-headers': 'Cellos-Cursor, ETag, Link, Retry-After, Idempotent-Replayed',
   vary: 'origin, access-control-request-method, access-control-request-headers',

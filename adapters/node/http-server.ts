@@ -9,7 +9,7 @@ import { WebSocketServer } from 'ws';
 
 import type { ServerApp } from '../../src/app.ts';
 import { FEED_PROTOCOL } from '../../src/auth.ts';
-import { problemResponse } from '../../src/http.ts';
+import { CORS_HEADERS, problemResponse } from '../../src/http.ts';
 import { MAX_INBOUND_MESSAGE_BYTES } from '../../src/limits.ts';
 import type { UpgradeSocket } from '../../src/ports.ts';
 import { ProblemError, type ProblemOptions } from '../../src/problems.ts';
@@ -74,6 +74,9 @@ export function createHttpServer(app: ServerApp): NodeHttpServer {
     perMessageDeflate: false,
     maxPayload: MAX_INBOUND_MESSAGE_BYTES,
     handleProtocols: (offered) => (offered.has(FEED_PROTOCOL) ? FEED_PROTOCOL : false),
+  });
+  webSocketServer.on('headers', (headers) => {
+    for (const [name, value] of Object.entries(CORS_HEADERS)) headers.push(`${name}: ${value}`);
   });
   server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
     // A client that leaves now must not end the process.

@@ -1,5 +1,8 @@
 // Which upgrades succeed, and how the others are refused.
+import { once } from 'node:events';
+import type { IncomingMessage } from 'node:http';
 import { describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { refusedUpgrade } from '../support/feed-client.ts';
 import { expectCors, expectProblem } from '../support/http-client.ts';
 import type { Rig } from '../support/server-process.ts';
@@ -59,6 +62,16 @@ export function upgradesSuite(rig: () => Rig): void {
       expectProblem(elsewhere, 'unauthorized');
       const lonely = { 'Sec-WebSocket-Protocol': bearer(http.token) };
       expectProblem(await refusedUpgrade(http, { authorization: null, handshake: lonely }), 'unauthorized');
+    });
+
+    test('HTTP-8 the answer that upgrades has the CORS headers too', async () => {
+      const { http } = rig();
+      const headers = { authorization: `Bearer ${http.token}` };
+      const socket = new WebSocket(`ws://${http.host}:${http.port}/ws/events`, { headers });
+      const [response] = (await once(socket, 'upgrade')) as [IncomingMessage];
+      expect(response.headers['access-control-allow-origin']).toBe('*');
+      expect(response.headers['vary']).toContain('origin');
+      socket.terminate();
     });
 
     test('FEED-17 elsewhere nothing is upgraded', async () => {
