@@ -100,7 +100,7 @@ export class ControlPlane {
   /** Closes the feed with 1001, refuses who still waits, and leaves the broker. */
   async stop(): Promise<void> {
     this.#transition('stopped');
-    this.#cancelGrace?.();
+    this.#endGrace();
     this.feed.shutdown();
     this.#applied.rejectAll(unavailable('the server is shutting down'));
     await this.log.close();
@@ -113,7 +113,7 @@ export class ControlPlane {
     this.#startedAt = this.#clock.now();
     // A view that starts at the tail begins with what comes after it.
     if (first) advance(this.#state, after);
-    this.#cancelGrace?.();
+    this.#endGrace();
     this.#transition('opened');
     this.feed.setConnected(true);
     const { firstSeq, lastSeq, epoch } = bounds;
@@ -182,6 +182,11 @@ export class ControlPlane {
       }
       this.#transition('overdue');
     });
+  }
+
+  #endGrace(): void {
+    this.#cancelGrace?.();
+    this.#cancelGrace = null;
   }
 
   #transition(event: PhaseEvent): void {

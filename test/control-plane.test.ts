@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { ControlPlane } from '../src/control-plane.ts';
+import type { LogFollower } from '../src/ports.ts';
 import { formationEvent } from './support/events.ts';
 import { ManualClock } from './support/manual-clock.ts';
 import { MemoryEventLog } from './support/memory-event-log.ts';
@@ -47,6 +48,21 @@ describe('control plane', () => {
       expect(controlPlane.serving).toBe(false);
       await clock.advance(1);
       expect([controlPlane.serving, controlPlane.state.cursor, controlPlane.epoch]).toEqual([true, 0, null]);
+    });
+
+    it('RUN-1 answers too when the broker leaves in the middle of the replay', async () => {
+      let follower: LogFollower | undefined;
+      // A replay that stands still, which the log in memory never does.
+      log.follow = (_from, told) => void (follower = told);
+      const controlPlane = await start();
+      follower?.onOpened({ epoch: 'e', firstSeq: 1, lastSeq: 9 }, 0);
+      await clock.advance(5000);
+      expect(controlPlane.serving).toBe(false);
+      follower?.onLost('gone');
+      await clock.advance(1999);
+      expect(controlPlane.serving).toBe(false);
+      await clock.advance(1);
+      expect(controlPlane.serving).toBe(true);
     });
 
     it('RUN-3 uses a broker that arrives later', async () => {
