@@ -5,7 +5,7 @@ import * as v from 'valibot';
 import { depthOf, elementsOf, membersOf, minify, unportablePiece } from './json-text.ts';
 import { MAX_DOCUMENT_DEPTH } from './limits.ts';
 import { type Authority, describeIssue, flatDocument, kubectlDocument } from './schemas.ts';
-import { excerpt, excerpts } from './text.ts';
+import { excerpts } from './text.ts';
 
 export interface FormationMember {
   readonly id: string;
@@ -44,8 +44,7 @@ export function parseDocument(body: string): ParsedDocument {
     return refuse(`the document is nested more than ${MAX_DOCUMENT_DEPTH} levels deep`);
   }
   const unportable = unportablePiece(body);
-  if (unportable !== null)
-    return refuse(`the document holds ${excerpt(unportable)}, which other parsers refuse`);
+  if (unportable !== null) return refuse(`the document ${unportable}`);
   const kubectlKeys = KUBECTL_KEYS.filter((key) => Object.hasOwn(value, key));
   const flatKeys = FLAT_KEYS.filter((key) => Object.hasOwn(value, key));
   if (kubectlKeys.length > 0 && flatKeys.length > 0) {

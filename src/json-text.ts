@@ -1,6 +1,8 @@
 // Reads pieces of a JSON text without changing their spelling: JSON.parse loses the difference between 1.0 and 1,
 // numbers above 2^53 and the order of integer-like keys. Every function here expects a text that JSON.parse accepts.
 
+import { excerpt } from './text.ts';
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
@@ -143,16 +145,17 @@ const STRINGS_AND_LARGE_NUMBERS =
 const ESCAPES = /\\(?:u([0-9a-fA-F]{4})|.)/g;
 
 /**
- * What JSON.parse takes and parsers of other languages refuse, in words: an escaped surrogate without its other half, a
+ * What JSON.parse takes and parsers of other languages refuse, as the rest of a sentence: an escaped surrogate without its other half, a
  * number beyond a double. One record with it would make a whole list unreadable for such a client. Null when there is none.
  */
 export function unportablePiece(text: string): string | null {
   for (const match of text.matchAll(STRINGS_AND_LARGE_NUMBERS)) {
     const content = match[1];
     if (content === undefined) {
-      if (!Number.isFinite(Number(match[0]))) return `the number ${match[0]}`;
+      if (!Number.isFinite(Number(match[0])))
+        return `holds the number ${excerpt(match[0])}, which other parsers refuse`;
     } else if (content.includes('\\u') && hasLoneSurrogate(content)) {
-      return 'an escaped surrogate without its other half';
+      return 'holds an escaped surrogate without its other half, which other parsers refuse';
     }
   }
   return null;

@@ -116,10 +116,7 @@ function parseStatusChange(body: string): v.InferOutput<typeof statusChange> {
   }
   const unportable = unportablePiece(body);
   if (unportable !== null) {
-    throw new ProblemError(
-      'bad-request',
-      `the body holds ${excerpt(unportable)}, which other parsers refuse`,
-    );
+    throw new ProblemError('bad-request', `the body ${unportable}`);
   }
   const parsed = v.safeParse(statusChange, value, { abortEarly: true });
   if (parsed.success) return parsed.output;
