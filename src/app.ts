@@ -1,6 +1,6 @@
 // The HTTP application: what every request passes before its route, in the contract's order (preflight, authentication,
 // readiness, path), then the routes. The first steps are a plain function and routes answer synchronously where they can: a
-// middleware chain costs more than most answers here.
+// middleware chain costs more than most answers here. gate.ts has the same way in, and forwards where this answers.
 import { Hono } from 'hono';
 
 import type { Authenticator } from './auth.ts';
@@ -13,8 +13,8 @@ import { cellRoutes } from './routes/cells.ts';
 import { eventRoutes } from './routes/events.ts';
 import { FEED_PATH, feedRoutes } from './routes/feed.ts';
 import { formationRoutes } from './routes/formations.ts';
-import { type BuildInfo, metaRoutes } from './routes/meta.ts';
-import { noHandler, type RequestBindings } from './routes/routing.ts';
+import { type BuildInfo, metaRoutes, versionText } from './routes/meta.ts';
+import { type Answer, noHandler, type RequestBindings, type Server } from './routes/routing.ts';
 import { Writer } from './writer.ts';
 
 export interface AppOptions {
@@ -23,6 +23,8 @@ export interface AppOptions {
   readonly clock: Clock;
   readonly logger: Log;
   readonly build: BuildInfo;
+  /** How long a request waits for a server that starts before it gets its 503; absent: not at all. */
+  readonly holdWhileStartingMs?: number;
 }
 
 export interface ServerApp {
@@ -30,27 +32,52 @@ export interface ServerApp {
   readonly fetch: (request: Request, upgrade?: UpgradeSocket | null) => Response | Promise<Response>;
 }
 
-export function createApp({ controlPlane, authenticator, clock, logger, build }: AppOptions): ServerApp {
-  const app = new Hono<{ Bindings: RequestBindings }>({
-    getPath: (request, options) => options?.env?.path ?? request.url,
+export function createApp(options: AppOptions): ServerApp {
+  const { controlPlane, authenticator, clock, logger, build, holdWhileStartingMs: holdMs } = options;
+  const server: Server = {
+    controlPlane,
+    writer: new Writer(controlPlane, clock),
+    version: versionText(build),
+  };
+  return createEntrance({
+    authenticator,
+    logger,
+    notReady: () => (controlPlane.serving ? null : starting(controlPlane)),
+    ...(holdMs === undefined ? {} : { hold: () => controlPlane.whenAnswerable(holdMs) }),
+    answer: (_c, work) => work(server),
   });
-  const writer = new Writer(controlPlane, clock);
-  formationRoutes(app, controlPlane, writer);
-  cellRoutes(app, controlPlane);
-  eventRoutes(app, controlPlane);
-  feedRoutes(app, controlPlane);
-  metaRoutes(app, build);
-  app.notFound((c) => problemResponse(noHandler(c.req.method, c.req.path)));
-  app.onError((error) => answer(error));
+}
 
-  const answer = (error: unknown): Response => {
+export interface EntranceOptions {
+  readonly authenticator: Authenticator;
+  readonly logger: Log;
+  /** Why no request can be answered yet, or null. */
+  readonly notReady: () => ProblemError | null;
+  /** Awaited once before a request that is not ready is refused. */
+  readonly hold?: () => Promise<void>;
+  readonly answer: Answer;
+}
+
+/** The way from a request to `answer`: every refusal that needs no view is made on it, once for server and gate. */
+export function createEntrance(options: EntranceOptions): ServerApp {
+  const { authenticator, logger, notReady, hold, answer } = options;
+  const app = new Hono<{ Bindings: RequestBindings }>({
+    getPath: (request, context) => context?.env?.path ?? request.url,
+  });
+  formationRoutes(app, answer);
+  cellRoutes(app, answer);
+  eventRoutes(app, answer);
+  feedRoutes(app, answer);
+  metaRoutes(app, answer);
+  app.notFound((c) => problemResponse(noHandler(c.req.method, c.req.path)));
+  app.onError((error) => {
     const problem = toProblem(error);
     const { cause } = problem.options;
     if (problem.status === 500) logger.error('request failed', { error: describe(cause) });
     else if (problem.status > 500 && cause !== undefined)
       logger.warn('request refused', { detail: problem.message, error: String(cause) });
     return problemResponse(problem);
-  };
+  });
 
   return {
     fetch(request, upgrade = null) {
@@ -66,15 +93,19 @@ export function createApp({ controlPlane, authenticator, clock, logger, build }:
           }),
         );
       }
-      if (!controlPlane.serving) return problemResponse(notReady(controlPlane));
-      const path = canonicalPath(rawPath);
-      if (path === null) return problemResponse(new ProblemError('bad-request', 'the path is not UTF-8'));
-      return app.fetch(request, { operator, upgrade, path });
+      const route = () => {
+        const refusal = notReady();
+        if (refusal !== null) return problemResponse(refusal);
+        const path = canonicalPath(rawPath);
+        if (path === null) return problemResponse(new ProblemError('bad-request', 'the path is not UTF-8'));
+        return app.fetch(request, { operator, upgrade, path });
+      };
+      return hold === undefined || notReady() === null ? route() : hold().then(route);
     },
   };
 }
 
-function notReady({ progress: { cursor, target } }: ControlPlane): ProblemError {
+function starting({ progress: { cursor, target } }: ControlPlane): ProblemError {
   const so = target === null ? 'waiting for the event store' : `replayed ${cursor} of ${target}`;
   return unavailable(`the server is starting: ${so}`);
 }

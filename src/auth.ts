@@ -17,13 +17,15 @@ export interface Authenticator {
 
 /** One token, whose bearer acts as `operator`. */
 export function createAuthenticator(token: string, operator: string): Authenticator {
-  // Header values arrive as one character per byte.
-  const expected = byteString(encodeUtf8(token));
-  const expectedProtocol = base64url(expected);
+  const bytes = byteString(encodeUtf8(token));
+  // Header values arrive as one character per byte, as the standard has it, or decoded as UTF-8, as workerd has it.
+  const expected = bytes === token ? [bytes] : [bytes, token];
+  const expectedProtocol = base64url(bytes);
   const request = (headers: Headers) => {
     const value = headers.get('authorization');
     if (value === null || !value.startsWith(SCHEME)) return null;
-    return equalInConstantTime(value.slice(SCHEME.length), expected) ? operator : null;
+    const presented = value.slice(SCHEME.length);
+    return expected.some((spelling) => equalInConstantTime(presented, spelling)) ? operator : null;
   };
   return {
     request,

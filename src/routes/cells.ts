@@ -1,44 +1,51 @@
 // /v1/cells: list with filters, get.
-import type { ControlPlane } from '../control-plane.ts';
 import { json } from '../http.ts';
 import { parseUuid } from '../ids.ts';
 import { MAX_CELLS_LIMIT } from '../limits.ts';
 import type { CellState } from '../model.ts';
 import { ProblemError } from '../problems.ts';
-import { holderOf } from '../projection.ts';
+import { holderOf, type ProjectionState } from '../projection.ts';
 import { parseUnsigned, queryParameters } from '../query.ts';
 import { excerpt } from '../text.ts';
-import type { App } from './routing.ts';
+import type { Answer, App } from './routing.ts';
 
 const STATES: readonly CellState[] = ['pending', 'running', 'destroyed'];
 
-export function cellRoutes(app: App, controlPlane: ControlPlane): void {
+export function cellRoutes(app: App, answer: Answer): void {
   app.get('/v1/cells', (c) => {
     const query = queryParameters(c.req.url, ['state', 'formation', 'limit'], { strict: true });
     if (query.state === undefined && query.formation === undefined && query.limit === undefined) {
-      return json(controlPlane.snapshots.cells());
+      return answer(c, ({ controlPlane }) => json(controlPlane.snapshots.cells()));
     }
-    return json(
-      controlPlane.snapshots.selectedCells({
-        ...(query.state === undefined ? {} : { state: parseState(query.state) }),
-        ...(query.formation === undefined ? {} : { formation: formationId(query.formation) }),
-        ...(query.limit === undefined
-          ? {}
-          : { limit: Math.min(parseUnsigned('limit', query.limit), MAX_CELLS_LIMIT) }),
-      }),
+    const { formation } = query;
+    const selection = {
+      ...(query.state === undefined ? {} : { state: parseState(query.state) }),
+      ...(query.limit === undefined
+        ? {}
+        : { limit: Math.min(parseUnsigned('limit', query.limit), MAX_CELLS_LIMIT) }),
+    };
+    return answer(c, ({ controlPlane: { snapshots, state } }) =>
+      json(
+        snapshots.selectedCells(
+          formation === undefined ? selection : { ...selection, formation: formationId(state, formation) },
+        ),
+      ),
     );
   });
 
-  app.get('/v1/cells/:id', (c) => {
-    const id = c.req.param('id');
-    const cell = controlPlane.state.cells.get(id);
-    if (cell === undefined) throw new ProblemError('not-found', `cell "${excerpt(id)}" is not known`);
-    return json(controlPlane.snapshots.cell(cell));
-  });
+  app.get('/v1/cells/:id', (c) =>
+    answer(c, ({ controlPlane }) => {
+      const id = c.req.param('id');
+      const cell = controlPlane.state.cells.get(id);
+      if (cell === undefined) throw new ProblemError('not-found', `cell "${excerpt(id)}" is not known`);
+      return json(controlPlane.snapshots.cell(cell));
+    }),
+  );
+}
 
-  /** An id stands for itself, known or not: cells may name a formation that has no event yet. */
-  const formationId = (text: string): string | null =>
-    parseUuid(text) ?? holderOf(controlPlane.state, text)?.id ?? null;
+/** An id stands for itself, known or not: cells may name a formation that has no event yet. */
+function formationId(state: ProjectionState, text: string): string | null {
+  return parseUuid(text) ?? holderOf(state, text)?.id ?? null;
 }
 
 function parseState(text: string): CellState {

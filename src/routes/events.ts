@@ -9,13 +9,13 @@ import { ProblemError, unavailable } from '../problems.ts';
 import { parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS, isSubjectFilter, withinEvents } from '../subjects.ts';
 import { excerpt } from '../text.ts';
-import type { App } from './routing.ts';
+import type { Answer, App } from './routing.ts';
 
 /** Entries read at once beyond what is asked for: where payloads are no events, a page takes several reads. */
 const MIN_READ_ENTRIES = 64;
 
-export function eventRoutes(app: App, controlPlane: ControlPlane): void {
-  app.get('/v1/events', async (c) => {
+export function eventRoutes(app: App, answer: Answer): void {
+  app.get('/v1/events', (c) => {
     const query = queryParameters(c.req.url, ['since', 'limit', 'subject']);
     const since = parseUnsigned('since', query.since ?? '0');
     const limit = parseUnsigned('limit', query.limit ?? '0') || DEFAULT_PAGE_EVENTS;
@@ -23,12 +23,14 @@ export function eventRoutes(app: App, controlPlane: ControlPlane): void {
     if (!isSubjectFilter(subject)) {
       throw new ProblemError('bad-request', `query parameter "subject" is no filter: "${excerpt(subject)}"`);
     }
-    try {
-      return json(await eventsPage(controlPlane, since, Math.min(limit, MAX_PAGE_EVENTS), subject));
-    } catch (error) {
-      if (!(error instanceof EventLogError)) throw error;
-      throw unavailable('the event store cannot be read', error);
-    }
+    return answer(c, async ({ controlPlane }) => {
+      try {
+        return json(await eventsPage(controlPlane, since, Math.min(limit, MAX_PAGE_EVENTS), subject));
+      } catch (error) {
+        if (!(error instanceof EventLogError)) throw error;
+        throw unavailable('the event store cannot be read', error);
+      }
+    });
   });
 }
 

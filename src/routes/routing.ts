@@ -1,11 +1,13 @@
-// What routes share: the application type, what a request carries beside itself, and the answer to a wrong method.
+// What routes share: the application type, what a request carries beside itself, the line between what the request alone
+// decides and what needs the server, and the answer to a wrong method.
 import type { Context, Hono } from 'hono';
 
 import { parseTraceparent } from '../cloudevents.ts';
+import type { ControlPlane } from '../control-plane.ts';
 import type { UpgradeSocket } from '../ports.ts';
 import { ProblemError } from '../problems.ts';
 import { excerpt } from '../text.ts';
-import type { WriteContext } from '../writer.ts';
+import type { WriteContext, Writer } from '../writer.ts';
 
 export interface RequestBindings {
   /** Who asks. */
@@ -18,6 +20,24 @@ export interface RequestBindings {
 
 export type App = Hono<{ Bindings: RequestBindings }>;
 export type RequestContext = Context<{ Bindings: RequestBindings }>;
+
+/** What the second half of a route answers from. */
+export interface Server {
+  readonly controlPlane: ControlPlane;
+  readonly writer: Writer;
+  /** The body of GET /v1/version. */
+  readonly version: string;
+}
+
+/**
+ * Ends the first half of a route, which has refused whatever the request alone shows to be wrong; `work` is the second half.
+ * The server runs it at once, in this call; a gate passes the request on instead. A route that has read the body hands it in.
+ */
+export type Answer = (
+  c: RequestContext,
+  work: (server: Server) => Response | Promise<Response>,
+  body?: string,
+) => Response | Promise<Response>;
 
 /** A path and the methods that have a handler there; a table of its own keeps the hot path to one handler per request. */
 interface KnownPath {
