@@ -59,7 +59,7 @@ export interface CellFact {
 /** What one log entry means to the projection. `warning` is for the operator's log. */
 export type Fact = FormationFact | CellFact | { readonly kind: 'none'; readonly warning: string | null };
 
-/** A formation as projected. Only projection.ts changes one. */
+/** A formation as projected. Only projection.ts changes one, but for what is kept by others. */
 export interface Formation {
   readonly id: string;
   name: string;
@@ -76,9 +76,11 @@ export interface Formation {
   version: Position;
   /** The record's JSON text, kept by snapshots.ts until the next change. */
   json: string | null;
+  /** Which block of the checkpoint holds the record as it was saved last, 0 for none; kept by checkpoint.ts. */
+  block: number;
 }
 
-/** A cell as projected. Only projection.ts changes one. */
+/** A cell as projected. Only projection.ts changes one, but for what is kept by others. */
 export interface Cell {
   readonly id: string;
   specId: string;
@@ -92,4 +94,5 @@ export interface Cell {
   readonly createdAt: string | null;
   version: Position;
   json: string | null;
+  block: number;
 }

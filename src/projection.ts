@@ -19,7 +19,7 @@ interface NameHolders {
   newestLive: Formation | null;
 }
 
-/** The view of the log up to `cursor`. Read it freely; only `evolve` and `advance` change it. */
+/** The view of the log up to `cursor`. Read it freely; only the functions here change it. */
 export interface ProjectionState {
   cursor: Position;
   readonly formations: Map<string, Formation>;
@@ -83,6 +83,22 @@ export function advance(state: ProjectionState, seq: Position): void {
   if (seq > state.cursor) state.cursor = seq;
 }
 
+/** Puts a record that was saved into the view, in any order. False, and nothing done, when the id is already there. */
+export function restoreFormation(state: ProjectionState, formation: Formation): boolean {
+  if (state.formations.has(formation.id)) return false;
+  state.formations.set(formation.id, formation);
+  index(state, formation);
+  return true;
+}
+
+/** The same for a cell. */
+export function restoreCell(state: ProjectionState, cell: Cell): boolean {
+  if (state.cells.has(cell.id)) return false;
+  state.cells.set(cell.id, cell);
+  indexCell(state, cell);
+  return true;
+}
+
 /** The contract's `status` of a formation. */
 export function statusOf(formation: Formation): FormationStatus {
   return STATUSES[formation.phase];
@@ -125,6 +141,7 @@ function applyFormation(state: ProjectionState, seq: Position, fact: FormationFa
       firstSeq: seq,
       version: seq,
       json: null,
+      block: 0,
     };
     state.formations.set(formation.id, formation);
     index(state, formation);
@@ -165,6 +182,7 @@ function applyCell(state: ProjectionState, seq: Position, fact: CellFact): Outco
       createdAt: fact.time,
       version: seq,
       json: null,
+      block: 0,
     };
     state.cells.set(cell.id, cell);
   }
@@ -172,9 +190,7 @@ function applyCell(state: ProjectionState, seq: Position, fact: CellFact): Outco
   cell.runId ??= fact.runId;
   if (cell.formationId === null && fact.formationId !== null) {
     cell.formationId = fact.formationId;
-    const siblings = state.cellsByFormation.get(fact.formationId);
-    if (siblings === undefined) state.cellsByFormation.set(fact.formationId, new Set([cell]));
-    else siblings.add(cell);
+    indexCell(state, cell);
   }
   switch (fact.effect) {
     case 'started':
@@ -203,6 +219,13 @@ function touchFormation(state: ProjectionState, formation: Formation, seq: Posit
   formation.version = seq;
   formation.json = null;
   state.formationsVersion = seq;
+}
+
+function indexCell(state: ProjectionState, cell: Cell): void {
+  if (cell.formationId === null) return;
+  const siblings = state.cellsByFormation.get(cell.formationId);
+  if (siblings === undefined) state.cellsByFormation.set(cell.formationId, new Set([cell]));
+  else siblings.add(cell);
 }
 
 function index(state: ProjectionState, formation: Formation): void {

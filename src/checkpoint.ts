@@ -1,0 +1,261 @@
+// The checkpoint of the projection, log-structured: a save writes the records that changed as new blocks, and with them
+// those of older blocks that are small or mostly superseded. When to save is the caller's decision, keeping the store's.
+import {
+  blocksToAbsorb,
+  blockText,
+  type KeptBlock,
+  lengthOf,
+  packPieces,
+  parseBlock,
+  type Piece,
+  pieceOfCell,
+  pieceOfFormation,
+} from './checkpoint-blocks.ts';
+import { digestOf, readHead, UnusableCheckpointError, writeHead } from './checkpoint-head.ts';
+import type { Formation, Position } from './model.ts';
+import type {
+  CheckpointBlock,
+  CheckpointChange,
+  CheckpointStore,
+  Log,
+  LogAnchor,
+  StoredCheckpoint,
+} from './ports.ts';
+import { initialState, type ProjectionState, restoreCell, restoreFormation } from './projection.ts';
+import { excerpt } from './text.ts';
+import { encodeUtf8 } from './utf8.ts';
+
+/** A view as it was at `anchor.position`. Whoever does not go on with it calls `reset`. */
+export interface Restored {
+  readonly state: ProjectionState;
+  readonly anchor: LogAnchor;
+}
+
+/** What a save wrote, in records, blocks and bytes; zeros when there was nothing new. */
+export interface Saved {
+  readonly records: number;
+  readonly blocks: number;
+  readonly bytes: number;
+}
+
+/** What a save is to write, taken from the view at one moment. */
+interface Batch {
+  readonly blocks: readonly (CheckpointBlock & { readonly records: readonly Piece['record'][] })[];
+  /** How many live records leave each older block, because they are written again. */
+  readonly leaving: ReadonlyMap<number, number>;
+}
+
+const NEVER: Position = -1;
+
+/** The one checkpoint of one view. */
+export class Checkpoint {
+  readonly #store: CheckpointStore;
+  readonly #logger: Log;
+  readonly #blocks = new Map<number, KeptBlock>();
+  /** Blocks that a failed commit may have put. */
+  readonly #strays = new Set<number>();
+  /** Ids are never used again: of two versions of a record the one in the higher block is the younger. */
+  #nextBlock = 1;
+  /** The cursor of the last save: records with a higher version are dirty. */
+  #position: Position = NEVER;
+  /** Whether the store holds what is known here and nothing else. */
+  #isKnown = false;
+  /** Resolves when all that was asked for is done; null when nothing is under way. */
+  #busy: Promise<void> | null = null;
+
+  constructor(store: CheckpointStore, logger: Log) {
+    this.#store = store;
+    this.#logger = logger;
+  }
+
+  /** The view that was saved last, or null when there is none or it cannot be used: a WARN says why, and the store is cleared. */
+  restore(): Promise<Restored | null> {
+    return this.#alone(() => this.#restore());
+  }
+
+  /**
+   * Writes the records that changed since the last save, as they are now; while another save is under way, as they will be
+   * behind it, with this anchor's timestamp. `state` is the one restored, or the only one since `reset`. Rejects when the
+   * store fails: the next save makes up for it.
+   */
+  async save(state: ProjectionState, anchor: LogAnchor): Promise<Saved> {
+    if (anchor.position !== state.cursor) throw new RangeError('the anchor is not where the view is');
+    return this.#alone(() => this.#save(state, anchor));
+  }
+
+  /** The log is another one: the next save starts from nothing. Waits for a save under way, never rejects. */
+  reset(): Promise<void> {
+    return this.#alone(() => this.#discard());
+  }
+
+  /** Runs the work behind all that was asked for before; at once, and up to its first wait, when nothing is under way. */
+  async #alone<Result>(work: () => Promise<Result>): Promise<Result> {
+    const before = this.#busy;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#busy = promise;
+    try {
+      if (before !== null) await before;
+      return await work();
+    } finally {
+      if (this.#busy === promise) this.#busy = null;
+      resolve();
+    }
+  }
+
+  async #restore(): Promise<Restored | null> {
+    let stored: StoredCheckpoint | null;
+    try {
+      stored = await this.#store.load();
+    } catch (error) {
+      return this.#refuse(`the store cannot be read: ${excerpt(String(error))}`);
+    }
+    if (stored === null) {
+      this.#isKnown = true;
+      return null;
+    }
+    try {
+      return await this.#read(stored);
+    } catch (error) {
+      // Messages of other errors may repeat a piece of what was read.
+      return this.#refuse(error instanceof UnusableCheckpointError ? error.message : 'it is not understood');
+    }
+  }
+
+  async #refuse(reason: string): Promise<null> {
+    this.#logger.warn('checkpoint not used', { reason });
+    await this.#discard();
+    return null;
+  }
+
+  async #read(stored: StoredCheckpoint): Promise<Restored> {
+    const head = await readHead(stored.head);
+    const texts = new Map(stored.blocks.map(({ id, text }) => [id, text]));
+    if (texts.size !== stored.blocks.length) throw new UnusableCheckpointError('a block is there twice');
+    if (texts.size > head.blocks.length) throw new UnusableCheckpointError('a block is not listed');
+    const { anchor } = head;
+    const state = initialState(anchor.position);
+    const formations: Formation[] = [];
+    // Youngest first: what is already there is what counts.
+    for (const { id, records, digest } of [...head.blocks].sort((a, b) => b.id - a.id)) {
+      const text = texts.get(id);
+      if (text === undefined) throw new UnusableCheckpointError('a block is missing');
+      texts.delete(id);
+      if ((await digestOf(encodeUtf8(text))) !== digest) {
+        throw new UnusableCheckpointError('a block is not what was written');
+      }
+      const parsed = parseBlock(text, id);
+      if (parsed.formations.length + parsed.cells.length !== records) {
+        throw new UnusableCheckpointError('a block has another number of records');
+      }
+      const block = { id, digest, length: text.length, records, live: 0, isDoubtful: false };
+      for (const cell of parsed.cells) if (restoreCell(state, cell)) block.live++;
+      formations.push(...parsed.formations);
+      this.#blocks.set(id, block);
+    }
+    // Oldest first: names that very many hold are indexed at their ends. The sort is stable, the younger of two versions
+    // stays ahead.
+    for (const formation of formations.sort((a, b) => a.firstSeq - b.firstSeq)) {
+      if (restoreFormation(state, formation)) (this.#blocks.get(formation.block) as KeptBlock).live++;
+    }
+    this.#nextBlock = Math.max(0, ...this.#blocks.keys()) + 1;
+    this.#position = anchor.position;
+    this.#isKnown = true;
+    return { state, anchor };
+  }
+
+  async #save(state: ProjectionState, { epoch, timestamp }: LogAnchor): Promise<Saved> {
+    const position = state.cursor;
+    if (this.#isKnown && position === this.#position) return { records: 0, blocks: 0, bytes: 0 };
+    const { blocks, leaving } = this.#gather(state);
+    // From here on the view may change.
+    if (!this.#isKnown) {
+      await this.#store.clear();
+      this.#isKnown = true;
+    }
+    const added: KeptBlock[] = [];
+    let bytes = 0;
+    for (const { id, text, records } of blocks) {
+      const encoded = encodeUtf8(text);
+      const digest = await digestOf(encoded);
+      const { length: live } = records;
+      added.push({ id, digest, length: text.length, records: live, live, isDoubtful: false });
+      bytes += encoded.byteLength;
+    }
+    const isEmptied = ({ id, live }: KeptBlock) => live === (leaving.get(id) ?? 0);
+    const older = [...this.#blocks.values()];
+    const emptied = older.filter(isEmptied).map(({ id }) => id);
+    const head = await writeHead({
+      anchor: { position, epoch, timestamp },
+      blocks: [...older.filter((block) => !isEmptied(block)), ...added],
+    });
+    const put = blocks.map(({ id, text }): CheckpointBlock => ({ id, text }));
+    await this.#commit({ head, put, remove: [...emptied, ...this.#strays] });
+    this.#strays.clear();
+    this.#position = position;
+    for (const block of older) block.live -= leaving.get(block.id) ?? 0;
+    for (const id of emptied) this.#blocks.delete(id);
+    for (const block of added) this.#blocks.set(block.id, block);
+    for (const { id, records } of blocks) for (const record of records) record.block = id;
+    const written = added.reduce((sum, { records }) => sum + records, 0);
+    return { records: written, blocks: added.length, bytes: bytes + encodeUtf8(head).byteLength };
+  }
+
+  /** The dirty records and those of the blocks that go with them, in new blocks. */
+  #gather(state: ProjectionState): Batch {
+    const pieces: Piece[] = [];
+    const leaving = new Map<number, number>();
+    const add = (piece: Piece) => {
+      pieces.push(piece);
+      const { block } = piece.record;
+      leaving.set(block, (leaving.get(block) ?? 0) + 1);
+    };
+    const position = this.#position;
+    for (const formation of state.formations.values()) {
+      if (formation.version > position) add(pieceOfFormation(formation));
+    }
+    for (const cell of state.cells.values()) if (cell.version > position) add(pieceOfCell(cell));
+    const absorbed = blocksToAbsorb(this.#blocks.values(), leaving, lengthOf(pieces));
+    if (absorbed.size > 0) {
+      for (const formation of state.formations.values()) {
+        if (formation.version <= position && absorbed.has(formation.block)) add(pieceOfFormation(formation));
+      }
+      for (const cell of state.cells.values()) {
+        if (cell.version <= position && absorbed.has(cell.block)) add(pieceOfCell(cell));
+      }
+    }
+    const blocks = packPieces(pieces).map((pack) => ({
+      id: this.#nextBlock++,
+      text: blockText(pack),
+      records: pack.map(({ record }) => record),
+    }));
+    return { blocks, leaving };
+  }
+
+  /** A commit that failed may have been made all the same: what it put may be there, what it removed may be gone. */
+  async #commit(change: CheckpointChange): Promise<void> {
+    try {
+      await this.#store.commit(change);
+    } catch (error) {
+      for (const { id } of change.put) this.#strays.add(id);
+      for (const id of change.remove) {
+        const block = this.#blocks.get(id);
+        if (block !== undefined) block.isDoubtful = true;
+      }
+      throw error;
+    }
+  }
+
+  /** Forgets what was saved, here and in the store; if the store fails, the next save begins with that. */
+  async #discard(): Promise<void> {
+    this.#blocks.clear();
+    this.#strays.clear();
+    this.#position = NEVER;
+    this.#isKnown = false;
+    try {
+      await this.#store.clear();
+      this.#isKnown = true;
+    } catch (error) {
+      this.#logger.warn('checkpoint not cleared', { reason: excerpt(String(error)) });
+    }
+  }
+}
