@@ -6,6 +6,10 @@ export const MAX_BODY_BYTES = 64 * 1024;
 export const MAX_INBOUND_MESSAGE_BYTES = 64 * 1024;
 /** Deepest admitted document. Clients read it back inside three more levels, and theirs stop at 128. */
 export const MAX_DOCUMENT_DEPTH = 120;
+/** Longest subject or filter: brokers cut off who sends a longer protocol line, and sockets that remember theirs hold 16 KiB. */
+export const MAX_SUBJECT_CHARACTERS = 4096;
+/** Longest epoch of a client that is looked at; ours are half as long, so a longer one is another. */
+export const MAX_EPOCH_CHARACTERS = 64;
 /** Longest piece of a client's text that an error repeats, in characters. */
 export const MAX_ECHO_CHARACTERS = 200;
 
@@ -25,8 +29,24 @@ export const MAX_PAGE_BYTES = 4 * 1024 * 1024;
 export const READ_TIMEOUT_MS = 1800;
 /** How long a start waits for a broker before it answers from an empty view; the contract's figure. */
 export const BROKER_GRACE_MS = 2000;
+/** How long a request is held while a server starts that was asleep until somebody asked; the contract's figure. */
+export const HOLD_WHILE_STARTING_MS = 10_000;
 /** What a client should wait before it repeats a request that met a 503, in seconds. */
 export const RETRY_AFTER_SECONDS = 1;
+
+/** How often a view that changes is saved. What a start finds missing it replays, at some 100,000 entries a second. */
+export const CHECKPOINT_INTERVAL_MS = 10_000;
+/** Entries of a long replay between two saves: some 300 ms of work, far below the 30 s that Cloudflare grants an invocation. */
+export const REPLAY_SLICE_ENTRIES = 32_768;
+
+/** The next slice of a replay begins after this long even if nothing calls for it. */
+export const MAX_SLICE_PAUSE_MS = 2000;
+/** How often a Durable Object looks after itself; one that was evicted with sessions open is back after this long. */
+export const WATCHDOG_INTERVAL_MS = 10_000;
+/** A tail that has neither heard nor tried anything for this long will not any more. */
+export const DEAD_TAIL_MS = 30_000;
+/** A connection to the broker is renewed at this age: one that goes out keeps a Durable Object for 15 minutes at most. */
+export const BROKER_CONNECTION_AGE_MS = 10 * 60_000;
 
 /** A ping to each feed client; clients give up after 45 s of silence. */
 export const HEARTBEAT_INTERVAL_MS = 25_000;
@@ -79,3 +99,8 @@ export const LOG_CLOSE_MS = 1000;
 export const WATCH_INTERVAL_MS = 1000;
 /** Protocol pings to the broker: below the 100 s after which Cloudflare cuts an idle WebSocket. */
 export const BROKER_PING_MS = 20_000;
+
+/** Text of one block of a checkpoint, in UTF-16 units: few enough blocks to count, each small enough to rewrite. */
+export const CHECKPOINT_BLOCK_LENGTH = 1024 * 1024;
+/** Blocks that any save may rewrite because they are more than half dead; one that writes much rewrites as much of them. */
+export const CHECKPOINT_COMPACTIONS = 2;

@@ -1,18 +1,19 @@
 // The EventLog over nats.ws: connecting and reconnecting, the stream's identity, reads, and acknowledged publishes. The
 // client library's own reconnect stays off: it would send queued publishes after the broker's return, and a write that was
 // answered 503 must not wait for a broker (contract, section 4). The continuous read is nats-tail.ts.
-import type { ConnectionOptions, NatsConnection, StoredMsg } from 'nats.ws';
+import type { StoredMsg } from 'nats.ws';
 
 import * as limits from './limits.ts';
 import type { Position } from './model.ts';
+import { type BrokerLink, closeConnection, type LinkOptions, openLink } from './nats-link.ts';
 import { type Delivery, PullConsumer } from './nats-pull.ts';
-import { type Anchor, boundsOf, type BrokerLink, getOrCreateStream, STREAM } from './nats-stream.ts';
+import { type Anchor, boundsOf, STREAM } from './nats-stream.ts';
 import { NatsTail } from './nats-tail.ts';
 import {
-  type Clock,
   type EventLog,
   EventLogError,
   type Log,
+  type LogAnchor,
   type LogBounds,
   type LogEntry,
   type LogFollower,
@@ -21,14 +22,7 @@ import {
   type LogReadOptions,
 } from './ports.ts';
 
-export interface NatsEventLogOptions {
-  /** `connect` of nats.ws, or of another client of the same family. */
-  readonly connect: (options: ConnectionOptions) => Promise<NatsConnection>;
-  /** Servers and credentials. */
-  readonly connection: ConnectionOptions;
-  /** Replicas of the stream if this server creates it. */
-  readonly replicas: number;
-  readonly clock: Clock;
+export interface NatsEventLogOptions extends LinkOptions {
   readonly logger: Log;
 }
 
@@ -38,7 +32,14 @@ const NO_MESSAGE = 10_037;
 export class NatsEventLog implements EventLog {
   readonly #options: NatsEventLogOptions;
   #link: BrokerLink | null = null;
+  /** A connection that takes over from `#link` as soon as the tail has let go of that one. */
+  #successor: BrokerLink | null = null;
+  /** Connections that were renewed, while requests on them may be under way. */
+  readonly #retired = new Set<BrokerLink>();
   #tail: NatsTail | null = null;
+  #anchor: Anchor = { position: 0, epoch: null, timestamp: null };
+  #isPaused = false;
+  #attemptedAt: number;
   #closed = false;
   #running: Promise<void> = Promise.resolve();
   #wake: () => void = () => {};
@@ -46,10 +47,43 @@ export class NatsEventLog implements EventLog {
 
   constructor(options: NatsEventLogOptions) {
     this.#options = options;
+    this.#attemptedAt = options.clock.now();
   }
 
-  follow(from: Position | 'tail', follower: LogFollower): void {
-    this.#running = this.#run(from, follower);
+  follow(from: Position | 'tail' | LogAnchor, follower: LogFollower): void {
+    this.#anchor = typeof from === 'object' ? from : { position: from, epoch: null, timestamp: null };
+    this.#running = this.#run(follower);
+  }
+
+  get anchor(): LogAnchor | null {
+    const { position, epoch, timestamp } = this.#tail?.anchor ?? this.#anchor;
+    return epoch === null || position === 'tail' ? null : { position, epoch, timestamp };
+  }
+
+  get contactAt(): number {
+    return Math.max(this.#tail?.contactAt ?? 0, this.#attemptedAt);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+    this.#tail?.pause(true);
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    this.#tail?.pause(false);
+  }
+
+  async renew(): Promise<void> {
+    if (this.#tail === null || this.#successor !== null) return;
+    const link = await openLink(this.#options);
+    // Without a tail there is a loop at work that connects by itself.
+    if (this.#closed || this.#tail === null || this.#successor !== null) {
+      await closeConnection(link.nc, this.#options.clock);
+      return;
+    }
+    this.#successor = link;
+    this.#tail.stop();
   }
 
   async read({ after, until, limit, filter, signal }: LogReadOptions): Promise<LogPage> {
@@ -108,6 +142,7 @@ export class NatsEventLog implements EventLog {
     this.#tail?.stop();
     // An attempt to connect takes longer than a stop may.
     await Promise.race([this.#running, this.#sleep(limits.LOG_CLOSE_MS)]);
+    this.#wake();
   }
 
   async #askBounds(): Promise<LogBounds> {
@@ -168,58 +203,45 @@ export class NatsEventLog implements EventLog {
     }
   }
 
-  /** Connects, serves the tail until the connection is lost, and starts over; until `close`. */
-  async #run(from: Position | 'tail', follower: LogFollower): Promise<void> {
+  /** Connects, serves the tail until the connection is lost or renewed, and starts over; until `close`. */
+  async #run(follower: LogFollower): Promise<void> {
     let pause = limits.RECONNECT_MIN_MS;
-    let anchor: Anchor = { position: from, epoch: null, timestamp: null };
     while (!this.#closed) {
       try {
-        this.#link = await this.#connect();
+        this.#attemptedAt = this.#options.clock.now();
+        this.#link = this.#successor ?? (await openLink(this.#options));
+        this.#successor = null;
         pause = limits.RECONNECT_MIN_MS;
-        this.#tail = new NatsTail(this.#link, this.#options, anchor, follower);
+        this.#tail = new NatsTail(this.#link, this.#options, this.#anchor, follower, this.#isPaused);
         await this.#tail.run();
       } catch (error) {
         if (!this.#closed) follower.onLost(describe(error));
       }
-      anchor = this.#tail?.anchor ?? anchor;
+      this.#anchor = this.#tail?.anchor ?? this.#anchor;
       const link = this.#link;
-      this.#link = null;
       this.#tail = null;
-      if (link !== null) await this.#closeConnection(link.nc);
+      if (this.#successor !== null && !this.#closed) {
+        if (link !== null) this.#retire(link);
+        continue;
+      }
+      this.#link = null;
+      if (link !== null) await closeConnection(link.nc, this.#options.clock);
       if (!this.#closed) await this.#sleep(pause * (0.75 + Math.random() / 2));
       pause = Math.min(pause * 2, limits.RECONNECT_MAX_MS);
     }
+    const left = [...this.#retired, ...(this.#successor === null ? [] : [this.#successor])];
+    await Promise.all(left.map((each) => this.#release(each)));
   }
 
-  async #connect(): Promise<BrokerLink> {
-    const nc = await this.#options.connect({
-      name: 'cellos-server',
-      ...this.#options.connection,
-      reconnect: false,
-      timeout: limits.CONNECT_TIMEOUT_MS,
-      pingInterval: limits.BROKER_PING_MS,
-      maxPingOut: 2,
-      // A stack trace per request costs a seventh of a write.
-      noAsyncTraces: true,
-    });
-    const lost = Promise.withResolvers<never>();
-    // Whoever races against it handles it; nobody need.
-    lost.promise.catch(() => {});
-    const abandon = (reason: string) => lost.reject(new EventLogError('unavailable', reason));
-    void nc.closed().then((error) => abandon(`connection closed${error ? `: ${error.message}` : ''}`));
-    try {
-      const jsm = await nc.jetstreamManager({ timeout: limits.BROKER_REQUEST_TIMEOUT_MS, checkAPI: false });
-      await getOrCreateStream(jsm, this.#options.replicas);
-      return { nc, jsm, lost: lost.promise, abandon };
-    } catch (error) {
-      await this.#closeConnection(nc);
-      throw error;
-    }
+  /** Closes a connection that was renewed when the requests that are under way on it have had their time. */
+  #retire(link: BrokerLink): void {
+    this.#retired.add(link);
+    this.#options.clock.after(limits.WRITE_TIMEOUT_MS, () => void this.#release(link));
   }
 
-  /** A connection that no longer answers is left behind: the client waits for what it has buffered. */
-  async #closeConnection(nc: NatsConnection): Promise<void> {
-    await Promise.race([nc.close().catch(() => {}), this.#sleep(limits.CONNECTION_CLOSE_MS)]);
+  async #release(link: BrokerLink): Promise<void> {
+    this.#retired.delete(link);
+    await closeConnection(link.nc, this.#options.clock);
   }
 
   #sleep(ms: number): Promise<void> {

@@ -1,5 +1,5 @@
 // The stream itself: get-or-create, its bounds, and whether it is still the one we knew (contract, section 2; design D10).
-import type { JetStreamManager, NatsConnection, StreamConfig, StreamInfo } from 'nats.ws';
+import type { JetStreamManager, StreamConfig, StreamInfo } from 'nats.ws';
 
 import { STREAM_DUPLICATE_WINDOW_MS, STREAM_MAX_AGE_MS } from './limits.ts';
 import type { Position } from './model.ts';
@@ -10,16 +10,6 @@ export const STREAM = 'CELLOS_EVENTS';
 
 const STREAM_NOT_FOUND = 10_059;
 const NANOS_PER_MS = 1_000_000;
-
-/** A connection with what hangs on it. */
-export interface BrokerLink {
-  readonly nc: NatsConnection;
-  readonly jsm: JetStreamManager;
-  /** Rejects when the connection is lost or given up. */
-  readonly lost: Promise<never>;
-  /** Gives up a connection that no longer answers: closing it properly would wait for it. */
-  readonly abandon: (reason: string) => void;
-}
 
 /** Where a follower is, and what it knows of the stream there. */
 export interface Anchor {

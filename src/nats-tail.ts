@@ -2,11 +2,11 @@
 // anything odd (a lost consumer, a gap in the deliveries, a tail that does not move) it is opened again at position + 1.
 import * as limits from './limits.ts';
 import type { Position } from './model.ts';
+import type { BrokerLink } from './nats-link.ts';
 import { type Delivery, PullConsumer } from './nats-pull.ts';
 import {
   type Anchor,
   boundsOf,
-  type BrokerLink,
   getOrCreateStream,
   isSameStream,
   isStreamMissing,
@@ -34,10 +34,20 @@ export class NatsTail {
   #isCaughtUp = false;
   #consumer: PullConsumer | null = null;
   #isStopped = false;
+  #isPaused: boolean;
+  #contactAt: number;
 
-  constructor(link: BrokerLink, options: TailOptions, anchor: Anchor, follower: LogFollower) {
+  constructor(
+    link: BrokerLink,
+    options: TailOptions,
+    anchor: Anchor,
+    follower: LogFollower,
+    isPaused: boolean,
+  ) {
     this.#link = link;
     this.#options = options;
+    this.#isPaused = isPaused;
+    this.#contactAt = options.clock.now();
     this.#position = anchor.position;
     this.#epoch = anchor.epoch;
     this.#lastDelivered = anchor.timestamp;
@@ -47,6 +57,17 @@ export class NatsTail {
   /** How far the follower was served, for the next connection. */
   get anchor(): Anchor {
     return { position: this.#position, epoch: this.#epoch, timestamp: this.#lastDelivered };
+  }
+
+  /** When the broker last proved that this read goes on. */
+  get contactAt(): number {
+    return this.#contactAt;
+  }
+
+  /** While paused nothing more is asked for; what is under way still comes. */
+  pause(isPaused: boolean): void {
+    this.#isPaused = isPaused;
+    this.#refill();
   }
 
   /** Serves the follower until `stop`; throws when the connection is lost. */
@@ -95,6 +116,7 @@ export class NatsTail {
       },
     );
     this.#consumer = consumer;
+    this.#contactAt = this.#options.clock.now();
     this.#follower.onOpened(bounds, after);
     if (consumer.pendingAtStart === 0) this.#caughtUp(bounds.lastSeq);
     this.#refill();
@@ -103,7 +125,7 @@ export class NatsTail {
 
   #refill(): void {
     const consumer = this.#consumer;
-    if (consumer === null) return;
+    if (consumer === null || this.#isPaused) return;
     while (consumer.pulls < PULLS) consumer.pull(limits.PULL_MESSAGES);
   }
 
@@ -135,10 +157,11 @@ export class NatsTail {
     let seen = this.#position;
     let suspect = false;
     const check = async () => {
-      const moved = this.#position !== seen;
+      const moved = this.#position !== seen || this.#isPaused;
       seen = this.#position;
       const bounds = moved ? null : await this.#ask();
       if (stopped) return;
+      this.#contactAt = this.#options.clock.now();
       const position = this.#position as Position;
       if (bounds !== null) {
         // An entry that came with the answer makes its sequences old.

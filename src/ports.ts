@@ -62,7 +62,16 @@ export interface LogPublishOptions {
  */
 export interface EventLog {
   /** Starts the one continuous read and keeps it up until `close`; called once. `tail` starts behind the last entry there is. */
-  follow: (from: Position | 'tail', follower: LogFollower) => void;
+  follow: (from: Position | 'tail' | LogAnchor, follower: LogFollower) => void;
+  /** How far the follower was served; null before the first contact of one that had no anchor. */
+  readonly anchor: LogAnchor | null;
+  /** When the continuous read last proved to be alive, in the clock's time: old means that it never will again. */
+  readonly contactAt: number;
+  /** Stops asking for entries; some that are under way still come. */
+  pause: () => void;
+  resume: () => void;
+  /** Moves to a fresh connection without a gap, where connections may not grow old. Rejects, and changes nothing, when it cannot. */
+  renew: () => Promise<void>;
   read: (options: LogReadOptions) => Promise<LogPage>;
   /** Resolves with the entry's sequence once the log has acknowledged it. */
   publish: (subject: string, payload: Uint8Array, options: LogPublishOptions) => Promise<Position>;
@@ -93,6 +102,15 @@ export interface Frame {
   readonly text: string;
 }
 
+/** A session as its socket remembers it where a runtime may forget the rest (a Durable Object's attachment). */
+export interface SessionMemory {
+  readonly filter: string;
+  /** Everything up to here was sent or is not for this session. */
+  readonly cursor: Position;
+  /** The incarnation that the cursor belongs to; null while that is not known. */
+  readonly epoch: string | null;
+}
+
 /** A client's socket, open. Listening to it is the adapter's job. */
 export interface FeedSocket {
   /**
@@ -105,12 +123,14 @@ export interface FeedSocket {
   ping?: () => void;
   /** Bytes not yet taken by the client's side; 0 where the runtime does not tell. */
   readonly bufferedBytes: number;
+  /** Called with every step of the session, where the runtime may forget it. */
+  remember?: (memory: SessionMemory) => void;
 }
 
 /** What an adapter tells the feed about a socket. */
 export interface FeedConnection {
-  /** The client is alive: any inbound message or pong. */
-  received: () => void;
+  /** The client is alive: any inbound message or pong. `bytes` of a message where the runtime does not bound them. */
+  received: (bytes?: number) => void;
   /** The socket has room again. */
   drained: () => void;
   closed: () => void;
@@ -121,6 +141,43 @@ export type UpgradeSocket = (
   onOpen: (socket: FeedSocket) => FeedConnection,
   protocol: string | null,
 ) => Response;
+
+/** Where a follower is in the log, and what it knows of the stream there. */
+export interface LogAnchor {
+  readonly position: Position;
+  readonly epoch: string;
+  /** The broker's time of the last entry delivered, with its sequence; null when none was. */
+  readonly timestamp: { readonly seq: Position; readonly nanos: string } | null;
+}
+
+/** A piece of a checkpoint, never changed once stored. Ids are positive integers, the text is well-formed UTF-16. */
+export interface CheckpointBlock {
+  readonly id: number;
+  readonly text: string;
+}
+
+/** What was committed: the last head, and every block that was put and not removed, in any order. */
+export interface StoredCheckpoint {
+  readonly head: string;
+  readonly blocks: readonly CheckpointBlock[];
+}
+
+/** What one save changes. No id is put twice; one that is to be removed may be unknown. */
+export interface CheckpointChange {
+  readonly head: string;
+  readonly put: readonly CheckpointBlock[];
+  readonly remove: readonly number[];
+}
+
+/** Keeps one checkpoint. What is in it, and whether it is whole, is not its business. */
+export interface CheckpointStore {
+  /** Null when nothing was committed, or it was cleared. */
+  load: () => Promise<StoredCheckpoint | null>;
+  /** All of it or nothing, also when the process dies on the way. */
+  commit: (change: CheckpointChange) => Promise<void>;
+  /** Afterwards there is nothing, whatever state the store was in. */
+  clear: () => Promise<void>;
+}
 
 /** Time, so that tests own it. */
 export interface Clock {

@@ -4,9 +4,11 @@ import { connect as connectWebSocket } from 'nats.ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { NatsEventLog, type NatsEventLogOptions } from '../src/nats-event-log.ts';
-import { Broker, STREAM } from './support/nats-server.ts';
+import { Broker, findFreePort, STREAM } from './support/nats-server.ts';
 import { silentLogger, systemClock } from './support/system.ts';
-import { type EventLogHarness, eventLogSuite } from './suites/event-log.ts';
+import { eventLogSuite } from './suites/event-log.ts';
+import { type EventLogHarness, Recorder } from './suites/event-log-support.ts';
+import { quiet, until } from './support/wait.ts';
 
 type Transport = 'websocket' | 'tcp';
 
@@ -35,11 +37,14 @@ async function startHarness(transport: Transport): Promise<EventLogHarness> {
       return other;
     },
     append: (payload, subject) => broker.publish(payload, subject),
+    appendMany: (count) => broker.publishAll(Array.from({ length: count }, (_, n) => ({ n }))),
     disconnect: () => broker.kill(),
     reconnect: () => broker.restart(),
     replace: async () => void (await (await streams()).delete(STREAM)),
     remove: async (seq) => void (await (await streams()).deleteMessage(STREAM, seq)),
     purge: async (through) => void (await (await streams()).purge(STREAM, { seq: through + 1 })),
+    // Twice the interval at which a tail looks whether it missed anything, and a bit.
+    patienceMs: 2500,
     async dispose() {
       await Promise.all(logs.map((each) => each.close()));
       await broker.stop();
@@ -85,6 +90,67 @@ describe('the stream and its consumers', () => {
     expect(consumers[0]?.config).toMatchObject({ ack_policy: 'none', inactive_threshold: 300 * 1e9 });
     expect(consumers[0]?.config.durable_name).toBeUndefined();
     await log.close();
+    expect(await broker.consumers()).toHaveLength(0);
+  });
+});
+
+describe.each<Transport>(['websocket', 'tcp'])('what a renewal leaves behind over %s', (transport) => {
+  let broker: Broker;
+  let monitor: number;
+  beforeAll(async () => {
+    monitor = await findFreePort();
+    broker = await Broker.start({ extraConfig: `http: "127.0.0.1:${monitor}"` });
+  });
+  afterAll(() => broker.stop());
+
+  /** Connections of servers. */
+  const connections = async () => {
+    const answer = await fetch(`http://127.0.0.1:${monitor}/connz`);
+    const { connections: all } = (await answer.json()) as { connections: { name?: string }[] };
+    return all.filter(({ name }) => name === 'cellos-server').length;
+  };
+  const followed = async () => {
+    const log = createLog(broker, transport);
+    const recorder = new Recorder();
+    log.follow(0, recorder);
+    await recorder.whenCaughtUp(0);
+    return { log, recorder };
+  };
+
+  it('LOG-4 LOG-19 leaves one consumer, and one connection when the old ones had their time', async () => {
+    const { log, recorder } = await followed();
+    for (let round = 1; round <= 4; round++) {
+      await log.renew();
+      await until(() => recorder.openings > round, { what: 'the renewal' });
+    }
+    expect(await broker.consumers()).toHaveLength(1);
+    // Requests may be under way on those that were left.
+    expect(await connections()).toBeGreaterThan(1);
+    await until(async () => (await connections()) === 1, { what: 'one connection', timeoutMs: 8000 });
+    expect(await broker.consumers()).toHaveLength(1);
+    await recorder.whenCaughtUp(await broker.publish({ n: 1 }));
+    expect(recorder.told).not.toContain('lost');
+    await log.close();
+  });
+
+  it('LOG-20 leaves nothing when the log is closed at any moment of it', async () => {
+    for (let delay = 0; delay < 24; delay += 2) {
+      const { log } = await followed();
+      const renewal = log.renew().catch(() => {});
+      await quiet(delay / 2);
+      await log.close();
+      await renewal;
+    }
+    await until(async () => (await connections()) === 0, { what: 'no connection', timeoutMs: 3000 });
+    expect(await broker.consumers()).toHaveLength(0);
+  });
+
+  it('LOG-19 LOG-20 close leaves none of the connections that were renewed', async () => {
+    const { log, recorder } = await followed();
+    await log.renew();
+    await until(() => recorder.openings === 2, { what: 'the renewal' });
+    await log.close();
+    await until(async () => (await connections()) === 0, { what: 'no connection', timeoutMs: 2500 });
     expect(await broker.consumers()).toHaveLength(0);
   });
 });

@@ -2,77 +2,19 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Position } from '../../src/model.ts';
-import type { EventLog, LogBounds, LogEntry, LogFollower } from '../../src/ports.ts';
-import { EventLogError } from '../../src/ports.ts';
+import { EventLogError, type LogEntry } from '../../src/ports.ts';
 import { until } from '../support/wait.ts';
-
-/** A log with what can be done to it from outside. */
-export interface EventLogHarness {
-  readonly log: EventLog;
-  /** Another server's log on the same stream. */
-  another: () => EventLog;
-  /** Another writer's event. */
-  append: (payload: string, subject?: string) => Promise<Position>;
-  /** The log goes out of reach; resolves when that is so. */
-  disconnect: () => Promise<void>;
-  reconnect: () => Promise<void>;
-  /** Deletes the stream and makes a new, empty one. */
-  replace: () => Promise<void>;
-  remove: (seq: Position) => Promise<void>;
-  /** Removes everything up to `through`. */
-  purge: (through: Position) => Promise<void>;
-  dispose: () => Promise<void>;
-}
-
-/** Notes all that a follower is told. */
-class Recorder implements LogFollower {
-  readonly told: string[] = [];
-  entries: LogEntry[] = [];
-  opened: LogBounds | null = null;
-  caughtUp: Position | null = null;
-
-  readonly onOpened = (bounds: LogBounds, after: Position): void => {
-    this.opened = bounds;
-    this.caughtUp = null;
-    this.told.push(`opened ${after}`);
-  };
-  readonly onEntry = (entry: LogEntry): void => {
-    // A log may reuse its buffers.
-    this.entries.push({ ...entry, payload: entry.payload.slice() });
-    this.told.push(`entry ${entry.seq}`);
-  };
-  readonly onCaughtUp = (position: Position): void => {
-    this.caughtUp = position;
-  };
-  readonly onReset = (): void => {
-    this.entries = [];
-    this.told.push('reset');
-  };
-  readonly onLost = (): void => {
-    this.caughtUp = null;
-    if (this.told.at(-1) !== 'lost') this.told.push('lost');
-  };
-
-  get sequences(): Position[] {
-    return this.entries.map((entry) => entry.seq);
-  }
-
-  get texts(): string[] {
-    return this.entries.map((entry) => new TextDecoder().decode(entry.payload));
-  }
-
-  whenCaughtUp(position: Position): Promise<unknown> {
-    const isThere = () =>
-      this.caughtUp !== null && Math.max(this.caughtUp, this.sequences.at(-1) ?? 0) >= position;
-    return until(isThere, { what: `position ${position}`, timeoutMs: 10_000 });
-  }
-}
+import { eventLogAnchorSuite } from './event-log-anchors.ts';
+import { eventLogContinuitySuite } from './event-log-continuity.ts';
+import { type EventLogHarness, Recorder } from './event-log-support.ts';
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const signal = () => AbortSignal.timeout(5000);
 const isUnreachable = (error: unknown) => error instanceof EventLogError && error.code === 'unreachable';
 
 export function eventLogSuite(name: string, start: () => Promise<EventLogHarness>): void {
+  eventLogAnchorSuite(name, start);
+  eventLogContinuitySuite(name, start);
   describe(`event log: ${name}`, () => {
     let harness: EventLogHarness;
     let recorder: Recorder;

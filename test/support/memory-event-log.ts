@@ -5,6 +5,7 @@ import type { Position } from '../../src/model.ts';
 import { EventLogError } from '../../src/ports.ts';
 import type {
   EventLog,
+  LogAnchor,
   LogBounds,
   LogEntry,
   LogFollower,
@@ -13,6 +14,9 @@ import type {
   LogReadOptions,
 } from '../../src/ports.ts';
 import { compileFilter } from '../../src/subjects.ts';
+
+/** Entries that still come after `pause`, as from a broker that was asked for them before. */
+const UNDER_WAY = 3;
 
 /** What a broker keeps: the entries of one stream, and which stream it is. */
 class MemoryStream {
@@ -25,6 +29,30 @@ class MemoryStream {
     const firstSeq = this.entries[0]?.seq ?? this.lastSeq + 1;
     return { epoch: `epoch-${this.incarnation}`, firstSeq, lastSeq: this.lastSeq };
   }
+
+  /** The broker's time of an entry; no two incarnations stored it at the same. */
+  nanosOf(seq: Position): string {
+    return `17${String(this.incarnation).padStart(5, '0')}${String(seq).padStart(12, '0')}`;
+  }
+
+  /** The oldest entry behind a position. */
+  after(position: Position): LogEntry | undefined {
+    let low = 0;
+    let high = this.entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((this.entries[middle] as LogEntry).seq <= position) low = middle + 1;
+      else high = middle;
+    }
+    return this.entries[low];
+  }
+
+  /** Whether it is the one that the anchor was taken on. */
+  fits({ position, epoch, timestamp }: LogAnchor): boolean {
+    if (epoch !== this.bounds.epoch || position > this.lastSeq) return false;
+    const isKept = timestamp !== null && this.after(timestamp.seq - 1)?.seq === timestamp.seq;
+    return !isKept || timestamp.nanos === this.nanosOf(timestamp.seq);
+  }
 }
 
 export class MemoryEventLog implements EventLog {
@@ -32,9 +60,17 @@ export class MemoryEventLog implements EventLog {
   #connected = true;
   #follower: LogFollower | null = null;
   #position: Position | 'tail' = 0;
-  /** The incarnation that the follower was told of, and whether it is being told of entries. */
-  #known: number | null = null;
+  /** What the follower was told of; null before the first contact of one that had no anchor. */
+  #epoch: string | null = null;
+  #timestamp: LogAnchor['timestamp'] = null;
+  /** Whether the follower is being told of entries. */
   #isOpen = false;
+  /** Where it is caught up; null when it is. */
+  #target: Position | null = null;
+  #isDelivering = false;
+  #isPaused = false;
+  #underWay = 0;
+  #isRenewing = false;
 
   /** Set to hold acknowledgements back: the entry is stored, the publisher does not learn it. */
   loseAcknowledgements = false;
@@ -44,13 +80,52 @@ export class MemoryEventLog implements EventLog {
     stream.logs.add(this);
   }
 
-  follow(from: Position | 'tail', follower: LogFollower): void {
+  follow(from: Position | 'tail' | LogAnchor, follower: LogFollower): void {
     this.#follower = follower;
-    this.#position = from;
+    if (typeof from === 'object') {
+      this.#position = from.position;
+      this.#epoch = from.epoch;
+      this.#timestamp = from.timestamp;
+    } else {
+      this.#position = from;
+    }
     // As with a broker, nothing happens before the caller has gone on.
     queueMicrotask(() => {
       if (this.#connected) this.#open();
       else this.#follower?.onLost('not connected');
+    });
+  }
+
+  get anchor(): LogAnchor | null {
+    const [position, epoch, timestamp] = [this.#position, this.#epoch, this.#timestamp];
+    return epoch === null || position === 'tail' ? null : { position, epoch, timestamp };
+  }
+
+  /** A log in memory never fails to come back. */
+  get contactAt(): number {
+    return Date.now();
+  }
+
+  pause(): void {
+    if (!this.#isPaused) this.#underWay = UNDER_WAY;
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    queueMicrotask(() => this.#deliver());
+  }
+
+  async renew(): Promise<void> {
+    this.#requireConnection();
+    if (this.#isRenewing) return;
+    this.#isRenewing = true;
+    // The new connection takes its time, then the old one is let go before the new one is asked.
+    await Promise.resolve();
+    this.#isOpen = false;
+    queueMicrotask(() => {
+      this.#isRenewing = false;
+      if (this.#connected) this.#open();
     });
   }
 
@@ -118,7 +193,7 @@ export class MemoryEventLog implements EventLog {
         : new TextEncoder().encode(typeof payload === 'string' ? payload : JSON.stringify(payload));
     const entry = { seq: ++this.#stream.lastSeq, subject, payload: bytes };
     this.#stream.entries.push(entry);
-    for (const log of this.#stream.logs) log.#deliver(entry);
+    for (const log of this.#stream.logs) log.#deliver();
     return entry.seq;
   }
 
@@ -153,24 +228,45 @@ export class MemoryEventLog implements EventLog {
   #open(): void {
     const follower = this.#follower;
     if (follower === null) return;
-    const { bounds, entries, incarnation } = this.#stream;
-    if (this.#known !== null && this.#known !== incarnation) {
+    const { bounds } = this.#stream;
+    const known = this.anchor;
+    if (known !== null && !this.#stream.fits(known)) {
       this.#position = 0;
+      this.#timestamp = null;
       follower.onReset(bounds);
     }
-    this.#known = incarnation;
-    this.#isOpen = true;
     const after = this.#position === 'tail' ? bounds.lastSeq : this.#position;
+    this.#position = after;
+    this.#epoch = bounds.epoch;
+    this.#isOpen = true;
+    this.#target = bounds.lastSeq;
+    // What was asked for before is for nobody.
+    this.#underWay = 0;
     follower.onOpened(bounds, after);
-    for (const entry of entries) if (entry.seq > after) this.#deliver(entry);
-    this.#position = bounds.lastSeq;
-    follower.onCaughtUp(bounds.lastSeq);
+    this.#deliver();
   }
 
-  #deliver(entry: LogEntry): void {
-    if (!this.#isOpen) return;
-    this.#position = entry.seq;
-    this.#follower?.onEntry(entry);
+  /** Tells of what is due. What a follower does meanwhile is seen in the next turn. */
+  #deliver(): void {
+    if (this.#isDelivering) return;
+    this.#isDelivering = true;
+    try {
+      while (this.#isOpen && this.#follower !== null) {
+        const entry = this.#stream.after(this.#position as Position);
+        if (this.#target !== null && (entry === undefined || entry.seq > this.#target)) {
+          this.#position = Math.max(this.#position as Position, this.#target);
+          this.#target = null;
+          this.#follower.onCaughtUp(this.#position);
+          continue;
+        }
+        if (entry === undefined || (this.#isPaused && this.#underWay-- <= 0)) break;
+        this.#position = entry.seq;
+        this.#timestamp = { seq: entry.seq, nanos: this.#stream.nanosOf(entry.seq) };
+        this.#follower.onEntry(entry);
+      }
+    } finally {
+      this.#isDelivering = false;
+    }
   }
 
   #lastOn(subject: string): LogEntry | null {
