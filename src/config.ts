@@ -2,6 +2,7 @@
 // speaking TCP to the broker, is handed in; messages name the variable and what it should be.
 import { type LogLevel, parseLogLevel } from './logger.ts';
 import { percentDecode } from './query.ts';
+import { excerpt } from './text.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -23,12 +24,16 @@ export interface Config {
   readonly apiToken: string;
   readonly operatorId: string;
   readonly skipReplay: boolean;
+  /** How long a server that can be started again at any time stays without requests and sessions. */
+  readonly idleMs: number;
   readonly logLevel: LogLevel;
 }
 
 export interface ConfigCapabilities {
   /** Whether nats:// and tls:// can be spoken. */
   readonly tcp: boolean;
+  /** Whether there is no broker that could be meant by default. */
+  readonly brokerRequired?: boolean;
   /** Absent where there is no file system; throws when the file cannot be read. */
   readonly readTextFile?: (path: string) => string;
 }
@@ -70,17 +75,16 @@ export function parseConfig(environment: Environment, capabilities: ConfigCapabi
       throw new ConfigError(name, 'is set, but signed events are not supported yet');
   }
   const skip = value('CELLOS_SERVER_SKIP_REPLAY');
+  const broker = value('CELLOS_NATS_URL') ?? (capabilities.brokerRequired ? null : 'ws://127.0.0.1:9222');
+  if (broker === null) throw brokerError("is not set: it names the broker's websocket listener");
   return {
     bind: parseBind(value('CELLOS_SERVER_BIND') ?? '127.0.0.1:8080'),
-    broker: parseBroker(
-      value('CELLOS_NATS_URL') ?? 'ws://127.0.0.1:9222',
-      value('CELLOS_NATS_CREDS'),
-      capabilities,
-    ),
+    broker: parseBroker(broker, value('CELLOS_NATS_CREDS'), capabilities),
     replicas: parseReplicas(value('CELLOS_STREAM_REPLICAS') ?? '1'),
     apiToken,
     operatorId: value('CELLOS_SERVER_OPERATOR_ID') ?? DEFAULT_OPERATOR,
     skipReplay: skip === '1' || skip === 'true',
+    idleMs: parseSeconds('CELLOS_SERVER_IDLE_SECONDS', value('CELLOS_SERVER_IDLE_SECONDS') ?? '30') * 1000,
     logLevel: parseLogLevel(environment['RUST_LOG'] || environment['LOG_LEVEL']),
   };
 }
@@ -96,6 +100,13 @@ function parseBind(text: string): Config['bind'] {
 
 function parseReplicas(text: string): number {
   if (!/^[1-5]$/.test(text)) throw new ConfigError('CELLOS_STREAM_REPLICAS', `is not 1 to 5: "${text}"`);
+  return Number(text);
+}
+
+function parseSeconds(variable: string, text: string): number {
+  if (!/^[1-9][0-9]{0,4}$/.test(text)) {
+    throw new ConfigError(variable, `is not a number of seconds from 1 to 99999: "${excerpt(text)}"`);
+  }
   return Number(text);
 }
 

@@ -1,12 +1,14 @@
 // Joins log, projection and feed: entries come in from the one tail, go through the reducer, and on to the feed and to
 // those who wait for their write. It owns the lifecycle; HTTP is the routes', deciding and publishing the writer's.
+import type { Checkpoint, Restored } from './checkpoint.ts';
+import { CheckpointKeeper } from './checkpoint-keeper.ts';
 import { decodeEntry, frameText } from './cloudevents.ts';
 import { toFact } from './facts.ts';
 import { Feed } from './feed.ts';
 import { isServing, nextPhase, type Phase, type PhaseEvent } from './lifecycle.ts';
 import { BROKER_GRACE_MS, RING_BYTES } from './limits.ts';
 import type { Position } from './model.ts';
-import type { Clock, EventLog, Log, LogBounds, LogEntry } from './ports.ts';
+import type { Clock, EventLog, Log, LogAnchor, LogBounds, LogEntry } from './ports.ts';
 import { unavailable } from './problems.ts';
 import { advance, evolve, initialState, type ProjectionState } from './projection.ts';
 import { Snapshots } from './snapshots.ts';
@@ -20,6 +22,12 @@ export interface ControlPlaneOptions {
   readonly skipReplay?: boolean;
   /** Frames kept in memory for the feed. */
   readonly ringBytes?: number;
+  /** Where the view is kept over restarts; absent: every start replays. */
+  readonly checkpoint?: Checkpoint | null;
+  /** The view that the checkpoint held. */
+  readonly restored?: Restored | null;
+  /** Awaited between two slices of a long replay. */
+  readonly nextSlice?: () => Promise<void>;
 }
 
 export class ControlPlane {
@@ -27,23 +35,42 @@ export class ControlPlane {
   readonly feed: Feed;
   readonly #clock: Clock;
   readonly #logger: Log;
-  readonly #skipReplay: boolean;
+  readonly #from: 0 | 'tail' | LogAnchor;
+  readonly #keeper: CheckpointKeeper | null;
   readonly #applied = new Waiters();
-  #state: ProjectionState = initialState();
-  #snapshots = new Snapshots(this.#state);
+  #state: ProjectionState;
+  #snapshots: Snapshots;
   #phase: Phase = 'starting';
   #bounds: LogBounds | null = null;
   #startedAt = 0;
   #lostReason: string | null = null;
   #cancelGrace: (() => void) | null = null;
   #whenServing = Promise.withResolvers<void>();
+  #whenSliced = Promise.withResolvers<void>();
 
-  constructor({ log, clock, logger, skipReplay = false, ringBytes = RING_BYTES }: ControlPlaneOptions) {
+  constructor({ log, clock, logger, ...options }: ControlPlaneOptions) {
     this.log = log;
-    this.feed = new Feed(log, clock, logger, ringBytes);
+    this.feed = new Feed(log, clock, logger, options.ringBytes ?? RING_BYTES);
     this.#clock = clock;
     this.#logger = logger;
-    this.#skipReplay = skipReplay;
+    const { skipReplay = false, nextSlice } = options;
+    // A view that begins at the tail is not the one that a checkpoint holds.
+    const checkpoint = skipReplay ? null : (options.checkpoint ?? null);
+    const restored = skipReplay ? null : (options.restored ?? null);
+    this.#from = skipReplay ? 'tail' : (restored?.anchor ?? 0);
+    this.#state = restored?.state ?? initialState();
+    this.#snapshots = new Snapshots(this.#state);
+    this.#keeper =
+      checkpoint === null
+        ? null
+        : new CheckpointKeeper({
+            checkpoint,
+            log,
+            clock,
+            logger,
+            state: () => this.#state,
+            ...(nextSlice === undefined ? {} : { nextSlice }),
+          });
   }
 
   get state(): ProjectionState {
@@ -77,7 +104,7 @@ export class ControlPlane {
   start(): void {
     this.#startedAt = this.#clock.now();
     this.#startGrace();
-    this.log.follow(this.#skipReplay ? 'tail' : 0, {
+    this.log.follow(this.#from, {
       onOpened: (bounds, after) => this.#opened(bounds, after),
       onEntry: (entry) => this.#entry(entry),
       onCaughtUp: (position) => this.#caughtUp(position),
@@ -91,18 +118,32 @@ export class ControlPlane {
     return this.serving ? Promise.resolve() : this.#whenServing.promise;
   }
 
+  /** Resolves when requests are answered, when it is known that this takes longer than one slice, or after `ms`. */
+  async whenAnswerable(ms: number): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#clock.after(ms, late.resolve);
+    await Promise.race([this.whenServing(), this.#whenSliced.promise, late.promise]);
+    cancel();
+  }
+
   /** Resolves once the projection has `position`. Rejects with the signal's reason, or 503 when it will never come. */
   whenApplied(position: Position, signal: AbortSignal): Promise<void> {
     if (this.#state.cursor >= position) return Promise.resolve();
     return this.#applied.until(position, signal);
   }
 
-  /** Closes the feed with 1001, refuses who still waits, and leaves the broker. */
-  async stop(): Promise<void> {
+  /**
+   * Refuses who still waits, saves the view, and leaves the broker. Feed sessions are closed with 1001, or left to a successor
+   * that resumes them from what their sockets remember.
+   */
+  async stop(sessions: 'close' | 'leave' = 'close'): Promise<void> {
     this.#transition('stopped');
+    this.#whenSliced.resolve();
     this.#endGrace();
-    this.feed.shutdown();
+    if (sessions === 'close') this.feed.shutdown();
+    else this.feed.detach();
     this.#applied.rejectAll(unavailable('the server is shutting down'));
+    await this.#keeper?.stop();
     await this.log.close();
   }
 
@@ -115,7 +156,7 @@ export class ControlPlane {
     if (first) advance(this.#state, after);
     this.#endGrace();
     this.#transition('opened');
-    this.feed.setConnected(true);
+    this.feed.setEpoch(bounds.epoch);
     const { firstSeq, lastSeq, epoch } = bounds;
     this.#logger.info(first ? 'event log opened' : 'event log reopened', { firstSeq, lastSeq, epoch });
   }
@@ -129,6 +170,9 @@ export class ControlPlane {
     if (this.serving) {
       if (text === null) this.feed.advance(seq);
       else this.feed.broadcast({ seq, subject, text: frameText(seq, text) });
+      this.#keeper?.applied();
+    } else if (this.#keeper?.replayed()) {
+      this.#whenSliced.resolve();
     }
     this.#applied.reached(seq);
   }
@@ -140,6 +184,7 @@ export class ControlPlane {
     this.#applied.reached(position);
     if (this.#phase === 'live') return;
     this.#transition('caughtUp');
+    this.#keeper?.applied();
     const { cursor, formations, cells } = this.#state;
     this.#logger.info('projection is live', {
       cursor,
@@ -158,6 +203,7 @@ export class ControlPlane {
     this.#state = initialState();
     this.#snapshots = new Snapshots(this.#state);
     this.#startedAt = this.#clock.now();
+    void this.#keeper?.reset();
     this.#transition('reset');
     this.feed.closeReplaced(bounds);
     this.#applied.rejectAll(unavailable('the event store was replaced'));
@@ -170,7 +216,7 @@ export class ControlPlane {
     }
     this.#lostReason = reason;
     this.#transition('lost');
-    this.feed.setConnected(false);
+    this.feed.setEpoch(null);
     if (this.#phase === 'starting') this.#startGrace();
   }
 
@@ -194,6 +240,9 @@ export class ControlPlane {
     this.#phase = nextPhase(this.#phase, event);
     const is = isServing(this.#phase);
     if (is && !was) this.#whenServing.resolve();
-    else if (was && !is) this.#whenServing = Promise.withResolvers<void>();
+    else if (was && !is) {
+      this.#whenServing = Promise.withResolvers<void>();
+      this.#whenSliced = Promise.withResolvers<void>();
+    }
   }
 }

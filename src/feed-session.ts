@@ -13,10 +13,14 @@ export interface FeedRequest {
 }
 
 /**
- * opening: waits for the answer whether its `since` may be served. behind: is caught up from the ring or the log. live:
+ * opening: waits for the answer whether its `since` may be served. resuming: the same, but it was open before and waits for
+ * as long as that takes. behind: is caught up from the ring or the log. live:
  * level with the feed, gets what is broadcast. ahead: waits for its sequence to come. closed: nothing is sent any more.
  */
-export type SessionState = 'opening' | 'behind' | 'live' | 'ahead' | 'closed';
+export type SessionState = 'opening' | 'resuming' | 'behind' | 'live' | 'ahead' | 'closed';
+
+/** Ends a session with a close code and reason. */
+export type CloseSession = (session: FeedSession, code: number, reason: string) => void;
 
 /** The sessions of one subject filter. */
 export interface Channel {
@@ -34,6 +38,8 @@ export class FeedSession {
   state: SessionState = 'opening';
   /** Everything up to here was sent or is not for this session. */
   cursor: Position;
+  /** The incarnation that the cursor belongs to; null when nobody said. */
+  epoch: string | null;
   lastSent: Position = 0;
   /** A page is being read for it. */
   reading = false;
@@ -46,10 +52,15 @@ export class FeedSession {
   #queued = 0;
   #taken = 0;
 
-  constructor(socket: FeedSocket, channel: Channel, cursor: Position, now: number) {
+  constructor(
+    socket: FeedSocket,
+    channel: Channel,
+    { cursor, epoch, now }: { cursor: Position; epoch: string | null; now: number },
+  ) {
     this.socket = socket;
     this.channel = channel;
     this.cursor = cursor;
+    this.epoch = epoch;
     this.takingAt = now;
     this.receivedAt = now;
   }
@@ -62,6 +73,12 @@ export class FeedSession {
       this.lastSent = last.seq;
     }
     this.cursor = through;
+    this.remember();
+  }
+
+  /** Lets the socket keep what a runtime that forgets us has to know. */
+  remember(): void {
+    this.socket.remember?.({ filter: this.channel.filter, cursor: this.cursor, epoch: this.epoch });
   }
 
   /** Whether the client takes or answers nothing for too long; `waiting` is what the ring holds for it, in bytes. */

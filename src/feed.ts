@@ -1,19 +1,28 @@
 // The room of the feed: one tail comes in through `broadcast`, every session gets each frame after its cursor once and in
 // order. A session is a cursor: one that cannot take more is simply not sent to, and later caught up from the ring or
 // the log to the exact sequence at which it is live again. No runtime in here; adapters tell about sockets.
+import { FeedAdmission } from './feed-admission.ts';
 import { chosen, FeedChannels } from './feed-channels.ts';
 import { belowFloor, FeedHistory } from './feed-history.ts';
 import { FrameRing } from './feed-ring.ts';
-import { type FeedRequest, FeedSession } from './feed-session.ts';
+import { type CloseSession, type FeedRequest, FeedSession } from './feed-session.ts';
+import { FeedSweep } from './feed-sweep.ts';
 import * as limits from './limits.ts';
 import type { Position } from './model.ts';
-import type { Clock, EventLog, FeedConnection, FeedSocket, Frame, Log, LogBounds } from './ports.ts';
-import { CLOSE, closeReason, problemFrame } from './problems.ts';
+import type {
+  Clock,
+  EventLog,
+  FeedConnection,
+  FeedSocket,
+  Frame,
+  Log,
+  LogBounds,
+  SessionMemory,
+} from './ports.ts';
+import { CLOSE, closeReason } from './problems.ts';
 
 export class Feed {
-  readonly #log: EventLog;
   readonly #clock: Clock;
-  readonly #logger: Log;
   readonly #ring: FrameRing;
   readonly #history: FeedHistory;
   readonly #sessions = new Set<FeedSession>();
@@ -25,19 +34,24 @@ export class Feed {
   #flushScheduled = false;
   #received: Position;
   #flushed: Position;
-  #connected = false;
+  /** The incarnation of the log while it can be reached. */
+  #epoch: string | null = null;
+  /** Whether it is known where the tail is. */
+  #isPlaced = false;
   #cancelRetry: (() => void) | null = null;
-  #cancelSweep: (() => void) | null = null;
-  #lastPing: number;
+  readonly #sweep: FeedSweep;
+  readonly #admission: FeedAdmission;
 
   constructor(log: EventLog, clock: Clock, logger: Log, ringBytes: number) {
-    this.#log = log;
     this.#clock = clock;
-    this.#logger = logger;
     this.#ring = new FrameRing(ringBytes);
     this.#history = new FeedHistory(log, clock, logger);
     this.#received = this.#flushed = 0;
-    this.#lastPing = clock.now();
+    const close: CloseSession = (session, code, reason) => this.#close(session, code, reason);
+    this.#admission = new FeedAdmission(log, logger, close);
+    const waiting = ({ state, levelBytes }: FeedSession) =>
+      state === 'live' ? 0 : this.#ring.pushedBytes - levelBytes;
+    this.#sweep = new FeedSweep(this.#sessions, waiting, close, clock, logger);
   }
 
   /** Open sessions. */
@@ -45,12 +59,12 @@ export class Feed {
     return this.#sessions.size;
   }
 
-  /** Whether the log can be reached: a session that opens while it cannot is closed at once. */
-  setConnected(connected: boolean): void {
-    this.#connected = connected;
+  /** The log's incarnation, null while it is out of reach: a session that opens then is closed at once. */
+  setEpoch(epoch: string | null): void {
+    this.#epoch = epoch;
     // The floor may have risen while we were away.
     this.#history.clear();
-    if (connected) this.#scheduleRetry();
+    if (epoch !== null) this.#scheduleRetry();
   }
 
   /** Starts anew at `position`, before any session or after a reset. */
@@ -59,6 +73,8 @@ export class Feed {
     this.#received = this.#flushed = position;
     this.#ring.reset(position);
     this.#history.clear();
+    this.#isPlaced = true;
+    for (const session of this.#laggards) this.#pump(session);
   }
 
   /** The next frame of the tail. */
@@ -83,67 +99,92 @@ export class Feed {
 
   /** A client's socket has opened; the returned handle takes what happens to it. */
   open(socket: FeedSocket, request: FeedRequest): FeedConnection {
-    const now = this.#clock.now();
-    const channel = this.#channels.open(request.filter);
-    const session = new FeedSession(socket, channel, request.since ?? this.#received, now);
+    const session = this.#join(socket, {
+      filter: request.filter,
+      cursor: request.since ?? this.#received,
+      epoch: request.epoch ?? this.#epoch,
+    });
+    if (this.#epoch === null) this.#close(session, CLOSE.policy, 'no upstream broker configured');
+    else if (!session.channel.isValid) this.#close(session, CLOSE.policy, 'subscribe failed');
+    else {
+      session.remember();
+      if (request.since === null && request.epoch === null) this.#place(session);
+      else void this.#admit(session);
+    }
+    return this.#connection(session);
+  }
+
+  /** A session that was open before the runtime forgot it goes on at its cursor, as soon as the log is there. */
+  resume(socket: FeedSocket, memory: SessionMemory): FeedConnection {
+    const session = this.#join(socket, memory);
+    session.state = 'resuming';
+    this.#laggards.add(session);
+    this.#pump(session);
+    return this.#connection(session);
+  }
+
+  /** Every open session is told that the stream is another one (design D10). */
+  closeReplaced(bounds: LogBounds): void {
+    for (const session of this.#sessions) this.#admission.rehydrate(session, 'ws/epoch-changed', bounds);
+  }
+
+  /** The server stops: 1001 to everybody. */
+  shutdown(): void {
+    for (const session of this.#sessions) this.#close(session, CLOSE.goingAway, 'server shutting down');
+    this.detach();
+  }
+
+  /** Forgets the sessions without a word to them. */
+  detach(): void {
+    this.#cancelRetry?.();
+    this.#sweep.stop();
+    for (const session of this.#sessions) this.#forget(session);
+  }
+
+  #join(socket: FeedSocket, { filter, cursor, epoch }: SessionMemory): FeedSession {
+    const channel = this.#channels.open(filter);
+    const session = new FeedSession(socket, channel, { cursor, epoch, now: this.#clock.now() });
     this.#sessions.add(session);
     channel.sessions.add(session);
-    this.#scheduleSweep();
-    if (!this.#connected) this.#close(session, CLOSE.policy, 'no upstream broker configured');
-    else if (!channel.isValid) this.#close(session, CLOSE.policy, 'subscribe failed');
-    else if (request.since === null && request.epoch === null) this.#place(session);
-    else void this.#admit(session, request);
+    this.#sweep.start();
+    return session;
+  }
+
+  #connection(session: FeedSession): FeedConnection {
     return {
-      received: () => (session.receivedAt = this.#clock.now()),
+      received: (bytes = 0) => {
+        session.receivedAt = this.#clock.now();
+        if (bytes > limits.MAX_INBOUND_MESSAGE_BYTES) this.#close(session, CLOSE.tooBig, 'message too big');
+      },
       drained: () => this.#pump(session),
       closed: () => this.#forget(session),
     };
   }
 
-  /** Every open session is told that the stream is another one (design D10). */
-  closeReplaced(bounds: LogBounds): void {
-    for (const session of this.#sessions) this.#rehydrate(session, 'ws/epoch-changed', bounds);
-  }
-
-  /** The server stops: 1001 to everybody. */
-  shutdown(): void {
-    this.#cancelRetry?.();
-    this.#cancelSweep?.();
-    for (const session of this.#sessions) this.#close(session, CLOSE.goingAway, 'server shutting down');
-  }
-
-  /** Compares what the client remembers with the log, which alone knows how far back it reaches. */
-  async #admit(session: FeedSession, request: FeedRequest): Promise<void> {
-    let bounds: LogBounds;
-    try {
-      bounds = await this.#log.bounds();
-    } catch (error) {
-      this.#logger.debug('feed: no bounds for a new session', { error: String(error) });
-      this.#close(session, CLOSE.policy, 'no upstream broker configured');
-      return;
-    }
-    if (session.state === 'closed') return;
-    if (request.epoch !== null && request.epoch !== bounds.epoch) {
-      this.#rehydrate(session, 'ws/epoch-changed', bounds);
-    } else if (belowFloor(session.cursor, bounds)) {
-      this.#rehydrate(session, 'ws/retention-exhausted', bounds);
-    } else {
-      // 0 means "from the oldest retained", whatever the ring still holds.
-      if (session.cursor === 0) session.cursor = bounds.firstSeq - 1;
-      this.#place(session);
-    }
+  async #admit(session: FeedSession): Promise<void> {
+    const verdict = await this.#admission.check(session);
+    // It may have been closed since the verdict.
+    if (verdict === 'refused' || session.state === 'closed') return;
+    if (verdict === 'admitted') this.#place(session);
+    else if (session.state === 'resuming') this.#scheduleRetry();
+    else this.#close(session, CLOSE.policy, 'no upstream broker configured');
   }
 
   /** Puts a session where its cursor belongs and sends what it is due. */
   #place(session: FeedSession): void {
     session.state = session.cursor > this.#flushed ? 'ahead' : 'behind';
     session.levelBytes = this.#ring.pushedBytes;
+    session.remember();
     this.#laggards.add(session);
     this.#pump(session);
   }
 
   /** Sends to a session that is behind until it is level or can take no more. */
   #pump(session: FeedSession): void {
+    if (session.state === 'resuming') {
+      if (this.#isPlaced && this.#epoch !== null && !session.reading) void this.#admit(session);
+      return;
+    }
     if (session.state === 'ahead' && session.cursor <= this.#flushed) session.state = 'behind';
     while (session.state === 'behind' && !session.reading) {
       if (session.cursor >= this.#flushed) {
@@ -155,8 +196,8 @@ export class Feed {
         return;
       }
       if (session.cursor < this.#ring.floor) {
-        // Away from the log it keeps its place; `setConnected` comes back to it.
-        if (this.#connected) void this.#pumpHistory(session);
+        // Away from the log it keeps its place; `setEpoch` comes back to it.
+        if (this.#epoch !== null) void this.#pumpHistory(session);
         return;
       }
       const frames = this.#ring.slice(session.cursor, this.#flushed, limits.CATCH_UP_BATCH_BYTES);
@@ -171,7 +212,7 @@ export class Feed {
       const page = await this.#history.pageAfter(session.cursor);
       if (session.state !== 'behind') return;
       if (belowFloor(session.cursor, page.bounds)) {
-        this.#rehydrate(session, 'ws/retention-exhausted', page.bounds);
+        this.#admission.rehydrate(session, 'ws/retention-exhausted', page.bounds);
         return;
       }
       const through = Math.min(page.through, this.#flushed);
@@ -242,45 +283,6 @@ export class Feed {
       this.#cancelRetry = null;
       for (const session of this.#laggards) this.#pump(session);
     });
-  }
-
-  /** Heartbeats, and the end of those who take nothing. Runs while there are sessions. */
-  #scheduleSweep(): void {
-    if (this.#cancelSweep !== null) return;
-    this.#cancelSweep = this.#clock.after(limits.FEED_SWEEP_MS, () => {
-      this.#cancelSweep = null;
-      this.#sweep();
-      if (this.#sessions.size > 0) this.#scheduleSweep();
-    });
-  }
-
-  #sweep(): void {
-    const now = this.#clock.now();
-    const ping = now - this.#lastPing >= limits.HEARTBEAT_INTERVAL_MS;
-    if (ping) this.#lastPing = now;
-    for (const session of this.#sessions) {
-      const waiting = session.state === 'live' ? 0 : this.#ring.pushedBytes - session.levelBytes;
-      if (session.isStuck(now, waiting)) {
-        this.#logger.info('feed client closed: it takes nothing', {
-          lastSent: session.lastSent,
-          buffered: session.socket.bufferedBytes,
-          sessions: this.#sessions.size - 1,
-        });
-        this.#close(session, CLOSE.slowConsumer, `slow-consumer ${session.lastSent}`);
-      } else if (ping) {
-        session.socket.ping?.();
-      }
-    }
-  }
-
-  #rehydrate(
-    session: FeedSession,
-    code: 'ws/retention-exhausted' | 'ws/epoch-changed',
-    { epoch, firstSeq, lastSeq }: LogBounds,
-  ): void {
-    const text = problemFrame(code, { oldest_seq: firstSeq, latest_seq: lastSeq, epoch });
-    if (session.state !== 'closed') session.socket.send([{ seq: session.lastSent, subject: '', text }]);
-    this.#close(session, CLOSE.rehydrate, code.slice('ws/'.length));
   }
 
   #close(session: FeedSession, code: number, reason: string): void {

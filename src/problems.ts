@@ -86,6 +86,8 @@ export function problemFrame(
 export const CLOSE = {
   goingAway: 1001,
   policy: 1008,
+  tooBig: 1009,
+  internal: 1011,
   slowConsumer: 4408,
   rehydrate: 4410,
 } as const;

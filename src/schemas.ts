@@ -81,6 +81,13 @@ export const statusChange = v.pipe(
   }),
 );
 
+/** What a socket remembers of its session (a Durable Object's attachment). */
+export const sessionMemory = v.strictObject({
+  filter: v.string(),
+  cursor: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
+  epoch: v.nullable(v.string()),
+});
+
 /** What valibot calls by the names of classes. */
 const RECEIVED: Readonly<Record<string, string>> = { Object: 'an object', Array: 'an array' };
 

@@ -1,6 +1,8 @@
 // NATS subject filters with `*` and `>`, compiled once per filter and matched in this process: one tail feeds every
 // session, so the broker does not filter for them.
 
+import { MAX_SUBJECT_CHARACTERS } from './limits.ts';
+
 /** The subjects of this project's events, and the filter of a client that names none. */
 export const EVENT_SUBJECTS = 'cellos.events.>';
 
@@ -10,7 +12,8 @@ const EVENT_TOKENS = ['cellos', 'events'];
 export function isSubjectFilter(filter: string): boolean {
   // Control characters and spaces would break the protocol line that carries the filter.
   // oxlint-disable-next-line no-control-regex
-  if (filter === '' || /[\u0000-\u0020\u007f]/.test(filter)) return false;
+  if (filter === '' || filter.length > MAX_SUBJECT_CHARACTERS || /[\u0000-\u0020\u007f]/.test(filter))
+    return false;
   const tokens = filter.split('.');
   return tokens.every((token, at) => {
     if (token === '') return false;

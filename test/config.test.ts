@@ -52,15 +52,19 @@ describe('defaults', () => {
       apiToken: 't0ken-in-secret',
       operatorId: 'bearer-token-operator',
       skipReplay: false,
+      idleMs: 30_000,
       logLevel: 'info',
     });
   });
 
   test('CFG-6 blank counts as unset', () => {
     const blank = ['CELLOS_SERVER_BIND', 'CELLOS_NATS_URL', 'CELLOS_NATS_CREDS', 'CELLOS_STREAM_REPLICAS'];
-    const more = ['CELLOS_SERVER_OPERATOR_ID', 'CELLOS_SERVER_SKIP_REPLAY', 'RUST_LOG', 'LOG_LEVEL'];
+    const more = ['CELLOS_SERVER_OPERATOR_ID', 'CELLOS_SERVER_SKIP_REPLAY', 'CELLOS_SERVER_IDLE_SECONDS'];
+    const levels = ['RUST_LOG', 'LOG_LEVEL'];
     for (const value of ['', ' ', '\t\n']) {
-      expect(config(Object.fromEntries([...blank, ...more].map((name) => [name, value])))).toEqual(config());
+      expect(config(Object.fromEntries([...blank, ...more, ...levels].map((name) => [name, value])))).toEqual(
+        config(),
+      );
     }
   });
 });
@@ -158,6 +162,22 @@ describe('CELLOS_NATS_URL', () => {
   );
 });
 
+describe('a runtime that has no broker at hand', () => {
+  const remote: ConfigCapabilities = { ...WORKER, brokerRequired: true };
+
+  test.each([undefined, '', ' \t'])('CFG-10 does not start without a broker: %j', (url) => {
+    const error = refusal({ CELLOS_NATS_URL: url }, remote);
+    expectToName(error, 'CELLOS_NATS_URL');
+    expect(error.message).toMatch(/websocket/i);
+  });
+
+  test('CFG-10 starts with one', () => {
+    expect(config({ CELLOS_NATS_URL: 'wss://broker' }, remote).broker.servers).toEqual(['wss://broker']);
+    const local: ConfigCapabilities = { ...WORKER, brokerRequired: false };
+    expect(config({}, local).broker.servers).toEqual(['ws://127.0.0.1:9222']);
+  });
+});
+
 describe('CELLOS_NATS_CREDS', () => {
   test('CFG-3 the text, or the path of a file that has it', () => {
     for (const value of ['/creds', CREDENTIALS]) {
@@ -205,6 +225,18 @@ describe('the rest', () => {
     for (const text of ['0', 'false', 'yes', 'on', '2', 'truely', '01']) {
       expect(config({ CELLOS_SERVER_SKIP_REPLAY: text }).skipReplay).toBe(false);
     }
+  });
+
+  test('CFG-11 seconds without requests and sessions: 1 to 99999', () => {
+    for (const seconds of [1, 30, 99_999]) {
+      const text = ` ${seconds} `;
+      expect(config({ CELLOS_SERVER_IDLE_SECONDS: text }).idleMs).toBe(seconds * 1000);
+    }
+    for (const text of ['0', '-1', '00', '030', '1.5', '1e3', '100000', '30s', 'never', '٣', '0x10', '+5']) {
+      expectToName(refusal({ CELLOS_SERVER_IDLE_SECONDS: text }), 'CELLOS_SERVER_IDLE_SECONDS');
+    }
+    const long = refusal({ CELLOS_SERVER_IDLE_SECONDS: 'x'.repeat(5000) });
+    expect(long.message.length).toBeLessThan(400);
   });
 
   test('CFG-8 the level: RUST_LOG before LOG_LEVEL', () => {

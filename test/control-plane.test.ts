@@ -7,6 +7,7 @@ import { formationEvent } from './support/events.ts';
 import { ManualClock } from './support/manual-clock.ts';
 import { MemoryEventLog } from './support/memory-event-log.ts';
 import { silentLogger } from './support/system.ts';
+import { TestSocket } from './support/test-socket.ts';
 
 const ID = '0f8fad5b-d9cb-469f-a165-70867728950e';
 const created = (name = 'web') => formationEvent('created', { formationId: ID, formationName: name });
@@ -137,6 +138,91 @@ describe('control plane', () => {
       log.remove(2);
       const controlPlane = await start();
       expect(controlPlane.state.cursor).toBe(2);
+    });
+  });
+
+  describe('waiting for an answer', () => {
+    const waiting = (controlPlane: ControlPlane, ms: number) => {
+      const seen = { isOver: false };
+      void controlPlane.whenAnswerable(ms).then(() => (seen.isOver = true));
+      return seen;
+    };
+
+    it('RUN-19 ends when the server answers, at once when it does', async () => {
+      const controlPlane = new ControlPlane({ log, clock, logger: silentLogger });
+      const before = waiting(controlPlane, 60_000);
+      await clock.advance(5000);
+      expect(before.isOver).toBe(false);
+      controlPlane.start();
+      await clock.settle();
+      expect(before.isOver).toBe(true);
+      const after = waiting(controlPlane, 60_000);
+      await clock.settle();
+      expect(after.isOver).toBe(true);
+    });
+
+    it('RUN-19 ends after the time', async () => {
+      const controlPlane = new ControlPlane({ log, clock, logger: silentLogger });
+      const seen = waiting(controlPlane, 700);
+      await clock.advance(699);
+      expect(seen.isOver).toBe(false);
+      await clock.advance(1);
+      expect([seen.isOver, controlPlane.serving]).toEqual([true, false]);
+    });
+
+    it('RUN-1 tells how far it is: nothing known, then of what', async () => {
+      let follower: LogFollower | undefined;
+      log.follow = (_from, told) => void (follower = told);
+      const controlPlane = await start();
+      expect(controlPlane.progress).toEqual({ cursor: 0, target: null });
+      follower?.onOpened({ epoch: 'e', firstSeq: 1, lastSeq: 9 }, 0);
+      follower?.onEntry({ seq: 4, subject: 's', payload: new Uint8Array() });
+      expect(controlPlane.progress).toEqual({ cursor: 4, target: 9 });
+    });
+  });
+
+  describe('stopping', () => {
+    const open = (controlPlane: ControlPlane) => {
+      const socket = new TestSocket();
+      const request = { since: null, filter: 'cellos.events.>', epoch: null };
+      socket.connection = controlPlane.feed.open(socket, request);
+      return socket;
+    };
+
+    it('RUN-7 closes the sessions with 1001', async () => {
+      const controlPlane = await start();
+      const socket = open(controlPlane);
+      await controlPlane.stop();
+      expect([socket.closed?.code, controlPlane.feed.size]).toEqual([1001, 0]);
+    });
+
+    it('RUN-20 leaves them open to a successor when told to', async () => {
+      const controlPlane = await start();
+      const socket = open(controlPlane);
+      log.append(created());
+      const successor = log.another();
+      await controlPlane.stop('leave');
+      await clock.advance(120_000);
+      expect([socket.closed, socket.texts, controlPlane.feed.size]).toEqual([null, [], 0]);
+      const next = new ControlPlane({ log: successor, clock, logger: silentLogger });
+      if (socket.memory !== null) socket.connection = next.feed.resume(socket, socket.memory);
+      next.start();
+      await clock.advance(100);
+      successor.append(created());
+      await clock.settle();
+      expect(socket.sequences).toEqual([1, 2]);
+    });
+
+    it('RUN-7 RUN-20 lets go of the log either way, and follows it no more', async () => {
+      for (const sessions of ['close', 'leave'] as const) {
+        log = new MemoryEventLog();
+        const other = log.another();
+        const controlPlane = await start();
+        await controlPlane.stop(sessions);
+        other.append(created());
+        await clock.advance(10_000);
+        expect([controlPlane.phase, controlPlane.state.cursor]).toEqual(['stopped', 0]);
+      }
     });
   });
 

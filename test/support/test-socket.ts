@@ -1,5 +1,5 @@
 // A client's socket whose buffer the test empties by hand.
-import type { FeedConnection, FeedSocket, Frame } from '../../src/ports.ts';
+import type { FeedConnection, FeedSocket, Frame, SessionMemory } from '../../src/ports.ts';
 
 export class TestSocket implements FeedSocket {
   readonly texts: string[] = [];
@@ -10,6 +10,8 @@ export class TestSocket implements FeedSocket {
   /** Bytes that are taken at once; what goes beyond stays buffered until `take`. */
   takesAtOnce = Number.POSITIVE_INFINITY;
   connection: FeedConnection | null = null;
+  /** What a runtime that forgets everything else keeps. */
+  memory: SessionMemory | null = null;
 
   readonly send = (frames: readonly Frame[]): number => {
     if (this.closed !== null) throw new Error('sent to a closed socket');
@@ -32,6 +34,10 @@ export class TestSocket implements FeedSocket {
 
   readonly ping = (): void => {
     this.pings++;
+  };
+
+  readonly remember = (memory: SessionMemory): void => {
+    this.memory = structuredClone(memory);
   };
 
   /** The client reads again. */

@@ -1,0 +1,96 @@
+// When the view is saved: after every slice of a long replay, every few seconds while it changes, and at the end. What is
+// written, and what becomes of it, is checkpoint.ts.
+import type { Checkpoint } from './checkpoint.ts';
+import { CHECKPOINT_INTERVAL_MS, REPLAY_SLICE_ENTRIES } from './limits.ts';
+import type { Position } from './model.ts';
+import type { Clock, EventLog, Log } from './ports.ts';
+import type { ProjectionState } from './projection.ts';
+
+export interface CheckpointKeeperOptions {
+  readonly checkpoint: Checkpoint;
+  readonly log: EventLog;
+  readonly clock: Clock;
+  readonly logger: Log;
+  /** The view as it is now. */
+  readonly state: () => ProjectionState;
+  /** Awaited between two slices of a replay, where a runtime bounds how long it may work at a time. Must not reject. */
+  readonly nextSlice?: () => Promise<void>;
+}
+
+export class CheckpointKeeper {
+  readonly #options: CheckpointKeeperOptions;
+  /** Entries of this slice of a replay. */
+  #entries = 0;
+  /** The cursor of the last save. */
+  #saved: Position | null = null;
+  #cancelTimer: (() => void) | null = null;
+  /** Settles with the last thing that was asked of the checkpoint. */
+  #underWay: Promise<unknown> = Promise.resolve();
+  #isStopped = false;
+
+  constructor(options: CheckpointKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** An entry of a replay was applied; true when the slice ends with it. */
+  replayed(): boolean {
+    if (++this.#entries < REPLAY_SLICE_ENTRIES) return false;
+    this.#entries = 0;
+    void this.#endSlice();
+    return true;
+  }
+
+  /** The view is complete and has changed, or may have. */
+  applied(): void {
+    if (this.#isStopped) return;
+    this.#cancelTimer ??= this.#options.clock.after(CHECKPOINT_INTERVAL_MS, () => {
+      this.#cancelTimer = null;
+      void this.save();
+    });
+  }
+
+  /** Never rejects: a checkpoint that cannot be written costs the next start its time, no more. */
+  async save(): Promise<void> {
+    const { checkpoint, log, logger, state } = this.#options;
+    const { anchor } = log;
+    // Between a reset and the first contact with the new stream there is nothing to keep.
+    if (anchor === null || anchor.position !== state().cursor || anchor.position === this.#saved) return;
+    this.#saved = anchor.position;
+    try {
+      const saving = checkpoint.save(state(), anchor);
+      this.#underWay = saving;
+      const written = await saving;
+      logger.debug('checkpoint saved', { cursor: anchor.position, ...written });
+    } catch (error) {
+      this.#saved = null;
+      logger.warn('the checkpoint could not be saved', { cursor: anchor.position, error: String(error) });
+    }
+  }
+
+  /** The log is another one. Never rejects. */
+  async reset(): Promise<void> {
+    this.#entries = 0;
+    this.#saved = null;
+    await (this.#underWay = this.#options.checkpoint.reset());
+  }
+
+  /** The last save. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#cancelTimer?.();
+    // Whoever comes next must not find the store in the middle of a save.
+    await this.#underWay.catch(() => {});
+    await this.save();
+  }
+
+  async #endSlice(): Promise<void> {
+    const { log, nextSlice } = this.#options;
+    log.pause();
+    try {
+      await this.save();
+      await nextSlice?.();
+    } finally {
+      log.resume();
+    }
+  }
+}

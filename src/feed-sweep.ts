@@ -1,0 +1,65 @@
+// Looks after all sessions once a second while there are any: heartbeats, and the end of those who take nothing.
+import type { CloseSession, FeedSession } from './feed-session.ts';
+import { FEED_SWEEP_MS, HEARTBEAT_INTERVAL_MS } from './limits.ts';
+import type { Clock, Log } from './ports.ts';
+import { CLOSE } from './problems.ts';
+
+export class FeedSweep {
+  readonly #sessions: ReadonlySet<FeedSession>;
+  readonly #waiting: (session: FeedSession) => number;
+  readonly #close: CloseSession;
+  readonly #clock: Clock;
+  readonly #logger: Log;
+  #lastPing: number;
+  #cancel: (() => void) | null = null;
+
+  /** `waiting` tells how many bytes the ring holds for a session. */
+  constructor(
+    sessions: ReadonlySet<FeedSession>,
+    waiting: (session: FeedSession) => number,
+    close: CloseSession,
+    clock: Clock,
+    logger: Log,
+  ) {
+    this.#sessions = sessions;
+    this.#waiting = waiting;
+    this.#close = close;
+    this.#clock = clock;
+    this.#logger = logger;
+    this.#lastPing = clock.now();
+  }
+
+  /** Goes on as long as there are sessions. */
+  start(): void {
+    if (this.#cancel !== null) return;
+    this.#cancel = this.#clock.after(FEED_SWEEP_MS, () => {
+      this.#cancel = null;
+      this.#sweep();
+      if (this.#sessions.size > 0) this.start();
+    });
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = null;
+  }
+
+  #sweep(): void {
+    const now = this.#clock.now();
+    const ping = now - this.#lastPing >= HEARTBEAT_INTERVAL_MS;
+    if (ping) this.#lastPing = now;
+    for (const session of this.#sessions) {
+      if (session.isStuck(now, this.#waiting(session))) this.#closeStuck(session);
+      else if (ping) session.socket.ping?.();
+    }
+  }
+
+  #closeStuck(session: FeedSession): void {
+    this.#logger.info('feed client closed: it takes nothing', {
+      lastSent: session.lastSent,
+      buffered: session.socket.bufferedBytes,
+      sessions: this.#sessions.size - 1,
+    });
+    this.#close(session, CLOSE.slowConsumer, `slow-consumer ${session.lastSent}`);
+  }
+}
