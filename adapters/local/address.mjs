@@ -34,8 +34,11 @@ export async function chooseAddress(say) {
   return { bind: named, url: toUrl(host, port) };
 }
 
-/** @param {string} text */
-function parseBind(text) {
+/**
+ * Throws, naming the variable, when it is not host:port.
+ * @param {string} text
+ */
+export function parseBind(text) {
   const match = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:[\]]+)):(?<port>\d{1,5})$/.exec(text);
   const port = Number(match?.groups?.['port']);
   if (!match?.groups || port > 65_535)

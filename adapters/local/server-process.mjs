@@ -98,7 +98,7 @@ async function isServing(url, token) {
 }
 
 /** npm puts the project's own Node 24 first on PATH; whoever starts this script directly may be on an older one. */
-function runtime() {
+export function runtime() {
   const major = Number(process.versions.node.split('.')[0]);
   return major >= RUNTIME_MAJOR ? process.execPath : join(PROJECT_DIRECTORY, 'node_modules', '.bin', 'node');
 }

@@ -1,0 +1,36 @@
+// The entry point on Cloudflare Workers. The Worker refuses what the request alone shows to be wrong; the rest goes to the one
+// Durable Object, which is not woken for less.
+import type { ObjectNamespace, WorkerEnvironment } from './cloudflare/runtime.ts';
+import { createAuthenticator } from '../src/auth.ts';
+import { createGate, type Gate } from '../src/gate.ts';
+import { misconfigured, readSettings } from './cloudflare/settings.ts';
+
+export { ControlPlaneObject } from './cloudflare/control-plane-object.ts';
+
+/** The object's name; renaming it would leave its checkpoint behind. */
+const OBJECT_NAME = 'control-plane';
+
+/** An isolate serves one environment. */
+const gates = new WeakMap<ObjectNamespace, Gate>();
+
+function gateOf(environment: WorkerEnvironment): Gate | null {
+  const { CONTROL_PLANE: namespace } = environment;
+  const known = gates.get(namespace);
+  if (known !== undefined) return known;
+  const settings = readSettings(environment);
+  if (settings === null) return null;
+  const { config, logger } = settings;
+  const gate = createGate({
+    authenticator: createAuthenticator(config.apiToken, config.operatorId),
+    logger,
+    forward: (request) => namespace.getByName(OBJECT_NAME).fetch(request),
+  });
+  gates.set(namespace, gate);
+  return gate;
+}
+
+export default {
+  fetch(request: Request, environment: WorkerEnvironment): Response | Promise<Response> {
+    return gateOf(environment)?.fetch(request) ?? misconfigured();
+  },
+};

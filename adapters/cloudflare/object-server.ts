@@ -1,0 +1,119 @@
+// One life of the server inside the Durable Object, from restoring the checkpoint to leaving the broker: the core with this
+// runtime's ports. Sockets and alarms come from the object.
+import { connect } from 'nats.ws';
+
+import { createApp, type ServerApp } from '../../src/app.ts';
+import { createAuthenticator } from '../../src/auth.ts';
+import { Checkpoint } from '../../src/checkpoint.ts';
+import { ControlPlane } from '../../src/control-plane.ts';
+import { BROKER_CONNECTION_AGE_MS, DEAD_TAIL_MS, HOLD_WHILE_STARTING_MS } from '../../src/limits.ts';
+import { toConnectionOptions } from '../../src/nats-connection.ts';
+import { NatsEventLog } from '../../src/nats-event-log.ts';
+import type { Clock, Log } from '../../src/ports.ts';
+import type { Settings } from './settings.ts';
+import { SqlCheckpointStore, type SqlCheckpointStorage } from './sql-checkpoint-store.ts';
+
+const clock: Clock = {
+  now: Date.now,
+  after(ms, run) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+  // All messages of one input are handed out before the first microtask runs.
+  soon: (run) => queueMicrotask(run),
+};
+
+export class ObjectServer {
+  readonly app: ServerApp;
+  readonly controlPlane: ControlPlane;
+  readonly #log: NatsEventLog;
+  readonly #logger: Log;
+  /** How long it stays without requests and sessions. */
+  readonly idleMs: number;
+  #renewedAt = clock.now();
+
+  private constructor(app: ServerApp, controlPlane: ControlPlane, log: NatsEventLog, settings: Settings) {
+    this.app = app;
+    this.controlPlane = controlPlane;
+    this.idleMs = settings.config.idleMs;
+    this.#log = log;
+    this.#logger = settings.logger;
+  }
+
+  /** Restores what the checkpoint holds; `start` then follows the log. `nextSlice` is awaited between slices of a long replay. */
+  static async restore(
+    settings: Settings,
+    storage: SqlCheckpointStorage,
+    nextSlice: () => Promise<void>,
+  ): Promise<ObjectServer> {
+    const { config, logger, gitSha } = settings;
+    const startedAt = clock.now();
+    const log = new NatsEventLog({
+      connect,
+      connection: toConnectionOptions(config.broker),
+      replicas: config.replicas,
+      clock,
+      logger,
+    });
+    // A view that begins at the tail is not the log's.
+    const checkpoint = config.skipReplay ? null : new Checkpoint(new SqlCheckpointStore(storage), logger);
+    const restored = (await checkpoint?.restore()) ?? null;
+    if (restored !== null) {
+      const { formations, cells, cursor } = restored.state;
+      logger.info('checkpoint restored', {
+        cursor,
+        formations: formations.size,
+        cells: cells.size,
+        ms: clock.now() - startedAt,
+      });
+    }
+    const controlPlane = new ControlPlane({
+      log,
+      clock,
+      logger,
+      skipReplay: config.skipReplay,
+      checkpoint,
+      restored,
+      nextSlice,
+    });
+    const app = createApp({
+      controlPlane,
+      authenticator: createAuthenticator(config.apiToken, config.operatorId),
+      clock,
+      logger,
+      build: { gitSha },
+      holdWhileStartingMs: HOLD_WHILE_STARTING_MS,
+    });
+    return new ObjectServer(app, controlPlane, log, settings);
+  }
+
+  /** Whether the continuous read of the log has gone quiet in a way that it does not mend by itself. */
+  hasDeadTail(): boolean {
+    const quietMs = clock.now() - this.#log.contactAt;
+    if (quietMs <= DEAD_TAIL_MS) return false;
+    this.#logger.error('the tail is dead', { quietMs, cursor: this.controlPlane.state.cursor });
+    return true;
+  }
+
+  /** Saves the view and leaves the broker; sessions are left to the next life where they are not closed. Never rejects. */
+  async stop(sessions: 'close' | 'leave'): Promise<void> {
+    const { state, feed } = this.controlPlane;
+    this.#logger.info('leaving the broker', { cursor: state.cursor, sessions: feed.size });
+    try {
+      await this.controlPlane.stop(sessions);
+    } catch (error) {
+      this.#logger.error('the server did not stop in order', { error: String(error) });
+    }
+  }
+
+  /** Moves to a new connection when this one is as old as the platform allows. Never rejects: the next call tries again. */
+  async renewConnection(): Promise<void> {
+    if (clock.now() - this.#renewedAt < BROKER_CONNECTION_AGE_MS) return;
+    try {
+      await this.#log.renew();
+      this.#renewedAt = clock.now();
+    } catch (error) {
+      this.#logger.warn('the connection to the broker could not be renewed', { error: String(error) });
+    }
+  }
+}

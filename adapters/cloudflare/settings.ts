@@ -1,0 +1,43 @@
+// The environment of a Worker as a checked configuration. There is no process that could refuse to start: what is missing is
+// logged, and every request is answered with a 500 that does not say what it is.
+import { type Config, ConfigError, parseConfig } from '../../src/config.ts';
+import { problemResponse } from '../../src/http.ts';
+import { createLogger, parseLogLevel } from '../../src/logger.ts';
+import type { Log } from '../../src/ports.ts';
+import { ProblemError } from '../../src/problems.ts';
+import type { WorkerEnvironment } from './runtime.ts';
+
+export interface Settings {
+  readonly config: Config;
+  readonly logger: Log;
+  readonly gitSha: string | null;
+}
+
+const writeLine = (line: string) => console.log(line);
+
+/** The configuration, or null when the server cannot work with it; each call says why in the log. */
+export function readSettings(environment: WorkerEnvironment): Settings | null {
+  const variables: Record<string, string> = {};
+  for (const [name, value] of Object.entries(environment)) {
+    // A variable of wrangler.toml may be a number or a boolean.
+    if (typeof value !== 'object' && value !== undefined) variables[name] = String(value);
+  }
+  try {
+    const config = parseConfig(variables, { tcp: false, brokerRequired: true });
+    const gitSha = variables['CELLOS_SERVER_GIT_SHA'] || null;
+    return { config, logger: createLogger(config.logLevel, writeLine), gitSha };
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const level = parseLogLevel(variables['RUST_LOG'] || variables['LOG_LEVEL']);
+    const logger = createLogger(level === 'off' ? 'error' : level, writeLine);
+    logger.error(error.message, { variable: error.variable });
+    return null;
+  }
+}
+
+/** The answer to every request while there is no configuration to work with. */
+export function misconfigured(): Response {
+  return problemResponse(
+    new ProblemError('internal', 'the server is not configured; its log names the variable'),
+  );
+}
