@@ -4,7 +4,12 @@ import type { Capabilities } from '../support/server-process.ts';
 import { feedSuite } from '../suites/feed.ts';
 import { httpSuite } from '../suites/http.ts';
 
-const capabilities: Capabilities = { pings: true, parserErrors: true };
+const capabilities: Capabilities = {
+  pings: true,
+  parserErrors: true,
+  endsConnections: true,
+  strictFrames: true,
+};
 
 httpSuite(nodeTarget, capabilities);
 feedSuite(nodeTarget, capabilities);

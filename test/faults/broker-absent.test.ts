@@ -10,14 +10,15 @@ import { expectCors, expectProblem } from '../support/http-client.ts';
 import type { HttpClient } from '../support/http-client.ts';
 import { Broker, findFreePort } from '../support/nats-server.ts';
 import { Rig, ServerProcess, nodeTarget, reportOnFailure } from '../support/server-process.ts';
+import { workerdTarget } from '../support/workerd-server.ts';
 import { timed, until } from '../support/wait.ts';
 
 const START_MS = 2000;
 const BACK_MS = 2000;
 const WRITE_MS = 5000;
 const PAGE_MS = 2000;
-/** For the process to be there and for a machine that does something else, too. */
-const SLACK_MS = 1500;
+/** For the process to be there (workerd comes with miniflare), and for a machine that does something else, too. */
+const SLACK_MS: Readonly<Record<string, number>> = { node: 1500, workerd: 5000 };
 
 async function expectUnwritable(http: HttpClient, formationId?: string): Promise<void> {
   const requests = [() => http.post('/v1/formations', flatDocument(unique()))];
@@ -68,92 +69,99 @@ async function expectEmpty(server: ServerProcess): Promise<void> {
   }
 }
 
-describe.each(['ws', 'nats'] as const)('over %s', (scheme) => {
-  test('RUN-1 RUN-2 RUN-3 FEED-14 LOG-13 LOG-14 absent at the start, arriving later', async () => {
-    const [port, websocketPort] = [await findFreePort(), await findFreePort()];
-    const url = `${scheme}://127.0.0.1:${scheme === 'ws' ? websocketPort : port}`;
-    const { value: server, ms } = await timed(ServerProcess.start(nodeTarget, { CELLOS_NATS_URL: url }));
-    reportOnFailure(server);
-    expect(ms).toBeLessThan(START_MS + SLACK_MS);
-    await expectEmpty(server);
-    await expectRefusals(server.http);
-    await expectUnwritable(server.http);
+describe.each([nodeTarget, workerdTarget])('on $name', (target) => {
+  const startMs = START_MS + (SLACK_MS[target.name] as number);
+  // Workers have no TCP client of NATS.
+  const schemes = target === nodeTarget ? (['ws', 'nats'] as const) : (['ws'] as const);
+  describe.each(schemes)('over %s', (scheme) => {
+    test('RUN-1 RUN-2 RUN-3 FEED-14 LOG-13 LOG-14 absent at the start, arriving later', async () => {
+      const [port, websocketPort] = [await findFreePort(), await findFreePort()];
+      const url = `${scheme}://127.0.0.1:${scheme === 'ws' ? websocketPort : port}`;
+      const { value: server, ms } = await timed(ServerProcess.start(target, { CELLOS_NATS_URL: url }));
+      reportOnFailure(server);
+      expect(ms).toBeLessThan(startMs);
+      await expectEmpty(server);
+      await expectRefusals(server.http);
+      await expectUnwritable(server.http);
 
-    const broker = await Broker.start({ port, websocketPort });
-    const back = await timed(
-      until(async () => (await server.http.post('/v1/formations', flatDocument(unique()))).status === 201, {
-        what: 'a write to succeed',
-      }),
-    );
-    expect(back.ms).toBeLessThan(BACK_MS);
-    // The writes that were refused did not wait for the broker.
-    expect(await broker.lastSequence()).toBe(1);
+      const broker = await Broker.start({ port, websocketPort });
+      const back = await timed(
+        until(async () => (await server.http.post('/v1/formations', flatDocument(unique()))).status === 201, {
+          what: 'a write to succeed',
+        }),
+      );
+      expect(back.ms).toBeLessThan(BACK_MS);
+      // The writes that were refused did not wait for the broker.
+      expect(await broker.lastSequence()).toBe(1);
+      const rig = new Rig(broker, server);
+      const feed = await server.feed({ query: 'since=0' });
+      const last = await rig.publish(cellStarted(unique('cell')));
+      await feed.whenSequence(last);
+      expect(feed.sequences).toEqual([1, 2]);
+      const snapshot = await rig.snapshot();
+      expect(snapshot.cursor).toBe(2);
+      expect(snapshot.formations).toHaveLength(1);
+      expect(snapshot.epoch).toBeTypeOf('string');
+      expect((await server.http.get('/v1/events')).status).toBe(200);
+      await server.stop();
+      await broker.stop();
+    });
+  });
+
+  test('RUN-1 RUN-2 a broker that accepts connections and never speaks', async () => {
+    const mute = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+    await once(mute, 'listening');
+    const { port } = mute.address() as AddressInfo;
+    for (const scheme of schemes) {
+      const { value: server, ms } = await timed(
+        ServerProcess.start(target, { CELLOS_NATS_URL: `${scheme}://127.0.0.1:${port}` }),
+      );
+      reportOnFailure(server);
+      expect(ms).toBeLessThan(startMs);
+      await expectUnwritable(server.http);
+      await expectEmpty(server);
+      expect((await server.http.get('/v1/formations')).status).toBe(200);
+      await server.stop();
+    }
+    mute.close();
+  });
+
+  test('RUN-2 FEED-14 FEED-15 gone for a while: the projection answers, sessions stay', async () => {
+    const broker = await Broker.start();
+    const server = await ServerProcess.start(target, { CELLOS_NATS_URL: broker.websocketUrl });
+    reportOnFailure(server);
     const rig = new Rig(broker, server);
-    const feed = await server.feed({ query: 'since=0' });
-    const last = await rig.publish(cellStarted(unique('cell')));
-    await feed.whenSequence(last);
-    expect(feed.sequences).toEqual([1, 2]);
-    const snapshot = await rig.snapshot();
-    expect(snapshot.cursor).toBe(2);
-    expect(snapshot.formations).toHaveLength(1);
-    expect(snapshot.epoch).toBeTypeOf('string');
-    expect((await server.http.get('/v1/events')).status).toBe(200);
+    const formationId = randomUUID();
+    const name = unique();
+    await rig.publish(
+      formationEvent('running', { formationId, formationName: name }),
+      cellStarted(unique('cell'), { formationId }),
+    );
+    const reads = ['/v1/formations', `/v1/formations/${formationId}`, `/v1/formations/${name}`, '/v1/cells'];
+    const before = await Promise.all(reads.map((path) => server.http.get(path)));
+    const session = await server.feed();
+
+    await broker.kill();
+    await expectUnwritable(server.http, formationId);
+    await expectRefusals(server.http);
+    const during = await Promise.all(reads.map((path) => server.http.get(path)));
+    expect(during.map((reply) => [reply.status, reply.text])).toEqual(
+      before.map((reply) => [200, reply.text]),
+    );
+    const late = await server.feed({ query: 'since=0' });
+    expect(await late.whenClosed()).toEqual({ code: 1008, reason: 'no upstream broker configured' });
+    expect(session.closing).toBeNull();
+
+    await broker.restart();
+    const last = await broker.publish('"back"');
+    await session.whenSequence(last, BACK_MS);
+    expect(session.sequences).toEqual([3]);
+    await rig.whenApplied(last, BACK_MS);
+    expect((await rig.snapshot()).epoch).toBe((JSON.parse(before[0]?.text ?? '') as { epoch: string }).epoch);
+    expect(
+      (await server.http.post(`/v1/formations/${formationId}/status`, { state: 'DEGRADED' })).status,
+    ).toBe(204);
     await server.stop();
     await broker.stop();
   });
-});
-
-test('RUN-1 RUN-2 a broker that accepts connections and never speaks', async () => {
-  const mute = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
-  await once(mute, 'listening');
-  const { port } = mute.address() as AddressInfo;
-  for (const scheme of ['ws', 'nats']) {
-    const { value: server, ms } = await timed(
-      ServerProcess.start(nodeTarget, { CELLOS_NATS_URL: `${scheme}://127.0.0.1:${port}` }),
-    );
-    reportOnFailure(server);
-    expect(ms).toBeLessThan(START_MS + SLACK_MS);
-    await expectUnwritable(server.http);
-    await expectEmpty(server);
-    expect((await server.http.get('/v1/formations')).status).toBe(200);
-    await server.stop();
-  }
-  mute.close();
-});
-
-test('RUN-2 FEED-14 FEED-15 gone for a while: the projection answers, sessions stay', async () => {
-  const broker = await Broker.start();
-  const server = await ServerProcess.start(nodeTarget, { CELLOS_NATS_URL: broker.websocketUrl });
-  reportOnFailure(server);
-  const rig = new Rig(broker, server);
-  const formationId = randomUUID();
-  const name = unique();
-  await rig.publish(
-    formationEvent('running', { formationId, formationName: name }),
-    cellStarted(unique('cell'), { formationId }),
-  );
-  const reads = ['/v1/formations', `/v1/formations/${formationId}`, `/v1/formations/${name}`, '/v1/cells'];
-  const before = await Promise.all(reads.map((path) => server.http.get(path)));
-  const session = await server.feed();
-
-  await broker.kill();
-  await expectUnwritable(server.http, formationId);
-  await expectRefusals(server.http);
-  const during = await Promise.all(reads.map((path) => server.http.get(path)));
-  expect(during.map((reply) => [reply.status, reply.text])).toEqual(before.map((reply) => [200, reply.text]));
-  const late = await server.feed({ query: 'since=0' });
-  expect(await late.whenClosed()).toEqual({ code: 1008, reason: 'no upstream broker configured' });
-  expect(session.closing).toBeNull();
-
-  await broker.restart();
-  const last = await broker.publish('"back"');
-  await session.whenSequence(last, BACK_MS);
-  expect(session.sequences).toEqual([3]);
-  await rig.whenApplied(last, BACK_MS);
-  expect((await rig.snapshot()).epoch).toBe((JSON.parse(before[0]?.text ?? '') as { epoch: string }).epoch);
-  expect((await server.http.post(`/v1/formations/${formationId}/status`, { state: 'DEGRADED' })).status).toBe(
-    204,
-  );
-  await server.stop();
-  await broker.stop();
 });

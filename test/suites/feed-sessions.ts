@@ -48,24 +48,35 @@ export function sessionsSuite(rig: () => Rig, idle: () => FeedClient, capabiliti
       await other.close();
     });
 
-    test('FEED-18 a session that breaks the protocol is closed, and only this one', async () => {
-      const other = await rig().server.feed();
-      const broken = [
-        // Not masked, a reserved opcode, text that is not UTF-8, a control frame of 126 bytes.
-        Buffer.from([0x81, 0x02, 0x68, 0x69]),
-        Buffer.from([0x83, 0x80, 0, 0, 0, 0]),
-        Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff]),
+    test.for<[string, Buffer, keyof Capabilities]>([
+      ['a frame that is not masked', Buffer.from([0x81, 0x02, 0x68, 0x69]), 'strictFrames'],
+      ['a reserved opcode', Buffer.from([0x83, 0x80, 0, 0, 0, 0]), 'endsConnections'],
+      ['text that is not UTF-8', Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff]), 'strictFrames'],
+      [
+        'a control frame of 126 bytes',
         Buffer.concat([Buffer.from([0x89, 0xfe, 0x00, 0x7e, 0, 0, 0, 0]), Buffer.alloc(126)]),
-      ];
-      for (const bytes of broken) {
-        const socket = await openRaw(rig().http);
-        socket.resume();
-        const ended = once(socket, 'close');
-        socket.write(bytes);
-        await ended;
-      }
+        'strictFrames',
+      ],
+    ])('FEED-18 %s ends the session, and only this one', async ([, bytes, capability], context) => {
+      requireCapability(context, capabilities[capability]);
+      const other = await rig().server.feed();
+      const socket = await openRaw(rig().http);
+      socket.resume();
+      const ended = once(socket, 'close');
+      socket.write(bytes);
+      await ended;
       await stillFed(other);
       await other.close();
+    });
+
+    test('FEED-18 a reserved opcode is answered with 1002', async () => {
+      const socket = await openRaw(rig().http);
+      const [frame] = (await Promise.all([
+        once(socket.resume(), 'data'),
+        socket.write(Buffer.from([0x83, 0x80, 0, 0, 0, 0])),
+      ])) as [[Buffer], boolean];
+      expect([frame[0][0], frame[0].readUInt16BE(2)]).toEqual([0x88, 1002]);
+      socket.destroy();
     });
 
     test('FEED-18 sessions that vanish without a word harm nobody', async () => {
@@ -85,6 +96,12 @@ export function sessionsSuite(rig: () => Rig, idle: () => FeedClient, capabiliti
       feed.socket.close(code, 'bye');
       expect((await feed.whenClosed()).code).toBe(code);
     }
+  });
+
+  test('FEED-6 the connection ends with a session that the server closes', async (context) => {
+    requireCapability(context, capabilities.endsConnections);
+    const feed = await rig().server.feed({ query: 'subject=a..b', closeTimeoutMs: 30_000 });
+    expect((await feed.whenClosed(1000)).code).toBe(1008);
   });
 
   test('FEED-10 a client’s ping is answered', async () => {

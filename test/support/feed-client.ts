@@ -14,6 +14,8 @@ export interface FeedOptions {
   readonly protocols?: string[];
   /** Null sends none. */
   readonly authorization?: string | null;
+  /** How long after both close frames the server may take to end the connection, before the client does; default 30 s. */
+  readonly closeTimeoutMs?: number;
 }
 
 export interface Frame {
@@ -56,6 +58,7 @@ export class FeedClient {
     const socket = new WebSocket(`ws://127.0.0.1:${port}${pathOf(options)}`, options.protocols ?? [], {
       headers: headersOf(token, options),
       perMessageDeflate: false,
+      ...(options.closeTimeoutMs === undefined ? {} : { closeTimeout: options.closeTimeoutMs }),
     });
     const client = new FeedClient(socket);
     const opened = new Promise<void>((resolve, reject) => {

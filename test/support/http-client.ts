@@ -120,6 +120,7 @@ export function parseReply(received: string): Reply {
 
 /** The catalogue of contract section 5, as far as it can be met here. */
 const PROBLEMS = {
+  internal: [500, 'Internal Server Error'],
   unauthorized: [401, 'Unauthorized'],
   'bad-request': [400, 'Bad Request'],
   'not-found': [404, 'Not Found'],

@@ -24,6 +24,8 @@ export type Environment = Readonly<Record<string, string>>;
 /** A runtime: how a server of it is started. The port of `CELLOS_SERVER_BIND` is free and the suite's choice. */
 export interface Target {
   readonly name: string;
+  /** What feed clients of the suites have to know of it. */
+  readonly feed?: FeedOptions;
   spawn(environment: Environment): ChildProcess;
 }
 
@@ -35,11 +37,17 @@ export interface Capabilities {
   readonly pings: Capability;
   /** Answers what its HTTP parser refuses with a problem. */
   readonly parserErrors: Capability;
+  /** Ends the connection of a session that it closes. */
+  readonly endsConnections: Capability;
+  /** Ends a session at every frame that RFC 6455 forbids. */
+  readonly strictFrames: Capability;
 }
 
-/** Skips the test, with the reason in the report, where the runtime cannot do what it is about. */
+/** Skips the test where the runtime cannot do what it is about, and says so in every reporter's output. */
 export function requireCapability(context: TestContext, capability: Capability): void {
-  if (capability !== true) context.skip(capability);
+  if (capability === true) return;
+  console.info(`skipped: ${context.task.name} (${capability})`);
+  context.skip(capability);
 }
 
 /** A runtime that is a command line. */
@@ -69,11 +77,13 @@ afterAll(async () => {
 export class ServerProcess {
   readonly http: HttpClient;
   readonly child: ChildProcess;
+  readonly #feed: FeedOptions;
   #stdout = '';
   #stderr = '';
 
-  constructor(child: ChildProcess, port: number, token: string) {
+  constructor(child: ChildProcess, port: number, token: string, feed: FeedOptions = {}) {
     this.child = child;
+    this.#feed = feed;
     this.http = new HttpClient('127.0.0.1', port, token);
     running.add(this);
     child.once('exit', () => running.delete(this));
@@ -89,7 +99,8 @@ export class ServerProcess {
       CELLOS_SERVER_API_TOKEN: TOKEN,
       ...environment,
     });
-    return new ServerProcess(child, port, environment['CELLOS_SERVER_API_TOKEN']?.trim() ?? TOKEN);
+    const token = environment['CELLOS_SERVER_API_TOKEN']?.trim() ?? TOKEN;
+    return new ServerProcess(child, port, token, target.feed);
   }
 
   /** Starts a server and waits until it answers requests with something else than 503. */
@@ -158,18 +169,25 @@ export class ServerProcess {
   }
 
   feed(options: FeedOptions = {}): Promise<FeedClient> {
-    return FeedClient.open(this.port, this.http.token, options);
+    return FeedClient.open(this.port, this.http.token, { ...this.#feed, ...options });
   }
 }
 
 const QUICK = { what: 'the outputs to end', timeoutMs: 500 };
 
-/** What the tests of a suite share: a broker, a server on it, and shorthands for both. */
-export class Rig {
-  readonly broker: Broker;
-  readonly server: ServerProcess;
+/** What the tests ask a server, however it was started. */
+export interface TestServer {
+  readonly http: HttpClient;
+  readonly log: string;
+  feed(options?: FeedOptions): Promise<FeedClient>;
+}
 
-  constructor(broker: Broker, server: ServerProcess) {
+/** What the tests of a suite share: a broker, a server on it, and shorthands for both. */
+export class Rig<Server extends TestServer = ServerProcess> {
+  readonly broker: Broker;
+  readonly server: Server;
+
+  constructor(broker: Broker, server: Server) {
     this.broker = broker;
     this.server = server;
   }
@@ -233,11 +251,11 @@ export function useRig(target: Target, environment: Environment = {}): () => Rig
 }
 
 /** For a test that starts its own servers: prints their logs when it fails. */
-export function reportOnFailure(...servers: readonly ServerProcess[]): void {
+export function reportOnFailure(...servers: readonly TestServer[]): void {
   onTestFailed(() => servers.forEach(reportLog));
 }
 
-function reportLog(server: ServerProcess | undefined): void {
+function reportLog(server: TestServer | undefined): void {
   if (server) console.error(`the server's log ends:\n${server.log.slice(-LOG_TAIL_CHARACTERS)}`);
 }
 
