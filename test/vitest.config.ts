@@ -43,11 +43,19 @@ export default defineConfig({
         },
       },
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: `${root}wrangler.toml` } })],
+        plugins: [
+          cloudflareTest(({ inject }) => ({
+            wrangler: { configPath: `${root}wrangler.toml` },
+            miniflare: {
+              bindings: { CELLOS_NATS_URL: inject('natsUrl'), CELLOS_SERVER_API_TOKEN: 'inside-workerd' },
+            },
+          })),
+        ],
         test: {
           name: 'workerd',
           root,
           include: ['test/*.test.ts', 'test/**/*.workerd.test.ts'],
+          globalSetup: ['test/support/workerd-setup.ts'],
           // They start processes: brokers, servers, wrangler.
           exclude: ['test/{local,nats,bundle}.test.ts'],
           // Starting a workerd for each file takes as long as the tests do, and each file was alone on Node.

@@ -134,12 +134,12 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
     return !isBusy && Date.now() - this.#usedAt >= idleMs;
   }
 
-  async #arm({ controlPlane, idleMs }: ObjectServer): Promise<void> {
+  async #arm({ idleMs }: ObjectServer): Promise<void> {
     const now = Date.now();
     const idleAt = this.#usedAt + idleMs;
-    const mayEnd = controlPlane.feed.size === 0 && idleAt > now;
-    const watchAt = now + WATCHDOG_INTERVAL_MS;
-    await this.ctx.storage.setAlarm(mayEnd ? Math.min(idleAt, watchAt) : watchAt);
+    // In time for both; an alarm that comes too early for the one costs nothing.
+    const watchAt = now + Math.min(WATCHDOG_INTERVAL_MS, idleMs);
+    await this.ctx.storage.setAlarm(idleAt > now ? Math.min(idleAt, watchAt) : watchAt);
   }
 
   /** Resolves in an invocation of its own: the platform bounds how long one may work. */

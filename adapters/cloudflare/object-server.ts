@@ -14,7 +14,7 @@ import type { Settings } from './settings.ts';
 import { SqlCheckpointStore, type SqlCheckpointStorage } from './sql-checkpoint-store.ts';
 
 const clock: Clock = {
-  now: Date.now,
+  now: () => Date.now(),
   after(ms, run) {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);

@@ -1,7 +1,16 @@
 // The module that the vitest plugin offers to tests inside workerd, as far as it is used here.
 declare module 'cloudflare:test' {
-  type ObjectStub = { readonly __objectStub: true };
-  export const env: { readonly CONTROL_PLANE: { getByName: (name: string) => ObjectStub } };
+  type ObjectStub = {
+    fetch: (request: Request) => Promise<Response & { webSocket: AcceptableSocket | null }>;
+  };
+  type AcceptableSocket = WebSocket & { accept: () => void };
+  export const env: {
+    readonly CONTROL_PLANE: { getByName: (name: string) => ObjectStub };
+    readonly CELLOS_NATS_URL: string;
+    readonly CELLOS_SERVER_API_TOKEN: string;
+  };
+  /** Runs the alarm now if one is set; tells whether it was. */
+  export function runDurableObjectAlarm(stub: ObjectStub): Promise<boolean>;
   /** Runs in the object, beside whatever it does itself. */
   export function runInDurableObject<Result>(
     stub: ObjectStub,
