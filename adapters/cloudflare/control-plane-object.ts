@@ -3,12 +3,12 @@
 import { DurableObject } from 'cloudflare:workers';
 
 import { CORS_HEADERS } from '../../src/http.ts';
-import { MAX_SLICE_PAUSE_MS, WATCHDOG_INTERVAL_MS } from '../../src/limits.ts';
+import { MAX_INBOUND_MESSAGE_BYTES, MAX_SLICE_PAUSE_MS, WATCHDOG_INTERVAL_MS } from '../../src/limits.ts';
 import type { FeedConnection, UpgradeSocket } from '../../src/ports.ts';
 import { CLOSE } from '../../src/problems.ts';
 import { asksForWebSocket } from '../../src/routes/feed.ts';
 import { encodeUtf8 } from '../../src/utf8.ts';
-import { answerClose, sessionOf, toFeedSocket } from './feed-socket.ts';
+import { answerClose, isOpen, sessionOf, toFeedSocket } from './feed-socket.ts';
 import { ObjectServer } from './object-server.ts';
 import {
   createSocketPair,
@@ -42,8 +42,7 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
 
   async webSocketMessage(socket: HibernatableWebSocket, message: string | ArrayBuffer): Promise<void> {
     if (!this.#connections.has(socket)) await this.#running();
-    const bytes = typeof message === 'string' ? encodeUtf8(message).byteLength : message.byteLength;
-    this.#connections.get(socket)?.received(bytes);
+    this.#connections.get(socket)?.received(sizeOf(message));
   }
 
   webSocketClose(socket: HibernatableWebSocket, code: number, reason: string): void {
@@ -58,6 +57,27 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
   /** The watchdog, and what lets a long replay go on. It is armed whenever there is a server, and survives an eviction. */
   async alarm(): Promise<void> {
     this.#resumeReplay();
+    try {
+      await this.#watch();
+    } catch (error) {
+      readSettings(this.env)?.logger.error('the alarm failed', { error: String(error) });
+      // The platform would try again a few times and then never more.
+      await this.ctx.storage.setAlarm(Date.now() + WATCHDOG_INTERVAL_MS);
+    }
+  }
+
+  /**
+   * Lets go of the broker and of the view and keeps the sessions; whatever comes next begins another life. While an object is
+   * connected the platform does not evict it: a test that evicts one with sessions open calls this first.
+   */
+  async leave(): Promise<void> {
+    const server = await this.#server;
+    if (server === null) return;
+    this.#end(server, 'leave');
+    await this.#stopping;
+  }
+
+  async #watch(): Promise<void> {
     // Only an eviction leaves an alarm without a server: somebody may be waiting, or a replay may be half done.
     if (this.#server === null) {
       await this.#running();
@@ -75,17 +95,6 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
       await server.renewConnection();
       await this.#arm(server);
     }
-  }
-
-  /**
-   * Lets go of the broker and of the view and keeps the sessions; whatever comes next begins another life. While an object is
-   * connected the platform does not evict it: a test that evicts one with sessions open calls this first.
-   */
-  async leave(): Promise<void> {
-    const server = await this.#server;
-    if (server === null) return;
-    this.#end(server, 'leave');
-    await this.#stopping;
   }
 
   #running(): Promise<ObjectServer | null> {
@@ -106,7 +115,7 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
     await this.#stopping;
     const server = await ObjectServer.restore(settings, this.ctx.storage, () => this.#whenNextSlice());
     this.#connections.clear();
-    for (const socket of this.ctx.getWebSockets()) {
+    for (const socket of this.ctx.getWebSockets().filter(isOpen)) {
       const memory = sessionOf(socket);
       if (memory !== null) {
         this.#connections.set(socket, server.controlPlane.feed.resume(toFeedSocket(socket), memory));
@@ -147,7 +156,8 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
     const next = Promise.withResolvers<void>();
     this.#resumeReplay = next.resolve;
     const timer = setTimeout(next.resolve, MAX_SLICE_PAUSE_MS);
-    await this.ctx.storage.setAlarm(Date.now());
+    // If that fails, the timer is there.
+    await this.ctx.storage.setAlarm(Date.now()).catch(() => {});
     await next.promise;
     clearTimeout(timer);
   }
@@ -167,4 +177,10 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
     this.#connections.delete(socket);
     this.#usedAt = Date.now();
   }
+}
+
+/** In bytes on the wire, exact up to the bound. */
+function sizeOf(message: string | ArrayBuffer): number {
+  if (typeof message !== 'string') return message.byteLength;
+  return message.length > MAX_INBOUND_MESSAGE_BYTES ? message.length : encodeUtf8(message).byteLength;
 }

@@ -18,7 +18,7 @@ export function toFeedSocket(socket: HibernatableWebSocket): FeedSocket {
       let length = 0;
       for (const { text } of frames) {
         // One that the client has left would throw; its close event is under way.
-        if (socket.readyState === OPEN) socket.send(text);
+        if (isOpen(socket)) socket.send(text);
         length += text.length;
       }
       return length;
@@ -31,9 +31,13 @@ export function toFeedSocket(socket: HibernatableWebSocket): FeedSocket {
   };
 }
 
-/** What an open socket remembers of its session; null when there is none to resume. */
+/** Neither side has closed it. */
+export function isOpen(socket: HibernatableWebSocket): boolean {
+  return socket.readyState === OPEN;
+}
+
+/** What a socket remembers of its session; null when it is nothing that could be resumed. */
 export function sessionOf(socket: HibernatableWebSocket): SessionMemory | null {
-  if (socket.readyState !== OPEN) return null;
   const parsed = v.safeParse(sessionMemory, socket.deserializeAttachment());
   return parsed.success ? parsed.output : null;
 }

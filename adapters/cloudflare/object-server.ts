@@ -13,6 +13,9 @@ import type { Clock, Log } from '../../src/ports.ts';
 import type { Settings } from './settings.ts';
 import { SqlCheckpointStore, type SqlCheckpointStorage } from './sql-checkpoint-store.ts';
 
+/** A quarter of what a process keeps: the platform gives an object 128 MB in all. */
+const FEED_RING_BYTES = 4 * 1024 * 1024;
+
 const clock: Clock = {
   now: () => Date.now(),
   after(ms, run) {
@@ -72,6 +75,7 @@ export class ObjectServer {
       clock,
       logger,
       skipReplay: config.skipReplay,
+      ringBytes: FEED_RING_BYTES,
       checkpoint,
       restored,
       nextSlice,

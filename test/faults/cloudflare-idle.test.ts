@@ -3,7 +3,6 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest
 import { cellStarted, flatDocument, unique } from '../support/events.ts';
 import type { FeedClient } from '../support/feed-client.ts';
 import { Broker, STREAM } from '../support/nats-server.ts';
-import { Rig } from '../support/server-process.ts';
 import { quiet, timed, until } from '../support/wait.ts';
 import { Workerd } from '../support/workerd-server.ts';
 
@@ -30,13 +29,11 @@ afterAll(async () => {
 
 let broker: Broker;
 let server: Workerd;
-let rig: Rig<Workerd>;
 beforeEach(async () => {
   broker = await Broker.start();
   server = await Workerd.start({
     vars: { CELLOS_NATS_URL: broker.websocketUrl, CELLOS_SERVER_IDLE_SECONDS: String(IDLE_MS / 1000) },
   });
-  rig = new Rig(broker, server);
 });
 afterEach(async (context) => {
   if (context.task.result?.state === 'fail') console.error(server.log.slice(-4000));
