@@ -4,9 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Position } from '../../src/model.ts';
 import type { LogAnchor } from '../../src/ports.ts';
 import { until } from '../support/wait.ts';
-import { type EventLogHarness, Recorder } from './event-log-support.ts';
-
-const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at);
+import { type EventLogHarness, range, Recorder } from './event-log-support.ts';
 
 export function eventLogAnchorSuite(name: string, start: () => Promise<EventLogHarness>): void {
   describe(`event log, taken up again: ${name}`, () => {
@@ -19,14 +17,7 @@ export function eventLogAnchorSuite(name: string, start: () => Promise<EventLogH
     });
     afterEach(() => harness.dispose());
 
-    /** Follows from the start, over `count` entries. */
-    const followOver = async (count: number) => {
-      harness.log.follow(0, recorder);
-      await recorder.whenCaughtUp(0);
-      if (count === 0) return;
-      await harness.appendMany(count);
-      await recorder.whenCaughtUp(count);
-    };
+    const followOver = (count: number) => recorder.followOver(harness, count);
     const anchorNow = () => harness.log.anchor as LogAnchor;
     const resumed = async (anchor: LogAnchor, position: Position) => {
       const log = harness.another();

@@ -3,13 +3,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Position } from '../../src/model.ts';
 import { quiet, until } from '../support/wait.ts';
-import { type EventLogHarness, Recorder } from './event-log-support.ts';
+import { type EventLogHarness, range, Recorder } from './event-log-support.ts';
 
 /** More than two pulls: these may be under way when a log is told to pause. */
 const MANY = 12_000;
 const MOST_UNDER_WAY = 2 * 4096;
-
-const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at);
 
 export function eventLogContinuitySuite(name: string, start: () => Promise<EventLogHarness>): void {
   describe(`event log, paused and renewed: ${name}`, () => {
@@ -22,14 +20,7 @@ export function eventLogContinuitySuite(name: string, start: () => Promise<Event
     });
     afterEach(() => harness.dispose());
 
-    /** Follows from the start, over `count` entries. */
-    const followOver = async (count: number) => {
-      harness.log.follow(0, recorder);
-      await recorder.whenCaughtUp(0);
-      if (count === 0) return;
-      await harness.appendMany(count);
-      await recorder.whenCaughtUp(count);
-    };
+    const followOver = (count: number) => recorder.followOver(harness, count);
 
     describe('pauses', () => {
       /** Pauses with the first entry, and resolves when nothing comes any more. */

@@ -25,6 +25,11 @@ export interface EventLogHarness {
   dispose: () => Promise<void>;
 }
 
+/** The sequences from one to another. */
+export function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from + 1 }, (_, at) => from + at);
+}
+
 /** Notes all that a follower is told. */
 export class Recorder implements LogFollower {
   readonly told: string[] = [];
@@ -65,6 +70,15 @@ export class Recorder implements LogFollower {
 
   get texts(): string[] {
     return this.entries.map((entry) => new TextDecoder().decode(entry.payload));
+  }
+
+  /** Follows the harness's log from its start, over `count` entries. */
+  async followOver({ log, appendMany }: EventLogHarness, count: number): Promise<void> {
+    log.follow(0, this);
+    await this.whenCaughtUp(0);
+    if (count === 0) return;
+    await appendMany(count);
+    await this.whenCaughtUp(count);
   }
 
   whenCaughtUp(position: Position): Promise<unknown> {
