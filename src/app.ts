@@ -23,6 +23,8 @@ export interface AppOptions {
   readonly clock: Clock;
   readonly logger: Log;
   readonly build: BuildInfo;
+  /** Where a runtime sends large bodies better in another form; default: as they are. */
+  readonly toBody?: Server['toBody'];
   /** How long a request waits for a server that starts before it gets its 503; absent: not at all. */
   readonly holdWhileStartingMs?: number;
 }
@@ -38,6 +40,7 @@ export function createApp(options: AppOptions): ServerApp {
     controlPlane,
     writer: new Writer(controlPlane, clock),
     version: versionText(build),
+    toBody: options.toBody ?? ((bytes) => bytes),
   };
   return createEntrance({
     authenticator,

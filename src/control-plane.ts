@@ -5,6 +5,7 @@ import { CheckpointKeeper } from './checkpoint-keeper.ts';
 import { decodeEntry, frameText } from './cloudevents.ts';
 import { toFact } from './facts.ts';
 import { Feed } from './feed.ts';
+import { type PaceLimits, UNPACED } from './feed-pace.ts';
 import { isServing, nextPhase, type Phase, type PhaseEvent } from './lifecycle.ts';
 import { BROKER_GRACE_MS, RING_BYTES } from './limits.ts';
 import type { Position } from './model.ts';
@@ -22,6 +23,8 @@ export interface ControlPlaneOptions {
   readonly skipReplay?: boolean;
   /** Frames kept in memory for the feed. */
   readonly ringBytes?: number;
+  /** For sockets that do not tell what a client has not taken yet. */
+  readonly pace?: PaceLimits;
   /** Where the view is kept over restarts; absent: every start replays. */
   readonly checkpoint?: Checkpoint | null;
   /** The view that the checkpoint held. */
@@ -50,7 +53,8 @@ export class ControlPlane {
 
   constructor({ log, clock, logger, ...options }: ControlPlaneOptions) {
     this.log = log;
-    this.feed = new Feed(log, clock, logger, options.ringBytes ?? RING_BYTES);
+    const { ringBytes = RING_BYTES, pace = UNPACED } = options;
+    this.feed = new Feed(log, clock, logger, { ringBytes, pace });
     this.#clock = clock;
     this.#logger = logger;
     const { skipReplay = false, nextSlice } = options;

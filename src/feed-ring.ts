@@ -23,6 +23,11 @@ export class FrameRing {
     return this.#floor;
   }
 
+  /** The sequence of the youngest frame, or the floor when there is none. */
+  get lastSeq(): Position {
+    return this.#frames.at(-1)?.seq ?? this.#floor;
+  }
+
   /** All that was ever pushed; a session's backlog is the difference to what this was when it was last level. */
   get pushedBytes(): number {
     return this.#pushedBytes;
@@ -57,10 +62,11 @@ export class FrameRing {
    * was pushed; `after` must not lie below the floor.
    */
   slice(after: Position, until: Position, maxBytes: number): readonly Frame[] {
-    return this.#slices.get(`${after} ${until} ${maxBytes}`, () => this.#cut(after, until, maxBytes));
+    return this.#slices.get(`${after} ${until} ${maxBytes}`, () => this.cut(after, until, maxBytes));
   }
 
-  #cut(after: Position, until: Position, maxBytes: number): Frame[] {
+  /** The same without being kept. */
+  cut(after: Position, until: Position, maxBytes: number): Frame[] {
     const frames: Frame[] = [];
     let bytes = 0;
     for (let at = this.#firstAfter(after); at < this.#frames.length; at++) {

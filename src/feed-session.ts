@@ -65,15 +65,15 @@ export class FeedSession {
     this.receivedAt = now;
   }
 
-  /** Sends frames that are for this session and lie behind its cursor, and moves it to `through`. */
-  send(frames: readonly Frame[], through: Position): void {
+  /** Sends frames that are for this session and lie behind its cursor, and moves it to `through`; returns the bytes sent. */
+  send(frames: readonly Frame[], through: Position): number {
     const last = frames.at(-1);
-    if (last !== undefined) {
-      this.#queued += this.socket.send(frames);
-      this.lastSent = last.seq;
-    }
+    const bytes = last === undefined ? 0 : this.socket.send(frames);
+    this.#queued += bytes;
+    this.lastSent = last?.seq ?? this.lastSent;
     this.cursor = through;
     this.remember();
+    return bytes;
   }
 
   /** Lets the socket keep what a runtime that forgets us has to know. */

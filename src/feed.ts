@@ -4,7 +4,8 @@
 import { FeedAdmission } from './feed-admission.ts';
 import { chosen, FeedChannels } from './feed-channels.ts';
 import { belowFloor, FeedHistory } from './feed-history.ts';
-import { FrameRing } from './feed-ring.ts';
+import { isFull, LiveFeed } from './feed-live.ts';
+import { FeedPace, type PaceLimits } from './feed-pace.ts';
 import { type CloseSession, type FeedRequest, FeedSession } from './feed-session.ts';
 import { FeedSweep } from './feed-sweep.ts';
 import * as limits from './limits.ts';
@@ -21,36 +22,44 @@ import type {
 } from './ports.ts';
 import { CLOSE, closeReason } from './problems.ts';
 
+export interface FeedOptions {
+  /** Frames kept in memory. */
+  readonly ringBytes: number;
+  readonly pace: PaceLimits;
+}
+
 export class Feed {
   readonly #clock: Clock;
-  readonly #ring: FrameRing;
+  readonly #live: LiveFeed;
   readonly #history: FeedHistory;
   readonly #sessions = new Set<FeedSession>();
   /** Sessions that are not live and should be sent to when they can take it. */
   readonly #laggards = new Set<FeedSession>();
   readonly #channels = new FeedChannels();
-  /** Received but not yet handed out; frames of one input are handed out together. */
-  #pending: Frame[] = [];
-  #flushScheduled = false;
-  #received: Position;
-  #flushed: Position;
   /** The incarnation of the log while it can be reached. */
   #epoch: string | null = null;
   /** Whether it is known where the tail is. */
   #isPlaced = false;
   #cancelRetry: (() => void) | null = null;
+  readonly #pace: FeedPace;
   readonly #sweep: FeedSweep;
   readonly #admission: FeedAdmission;
 
-  constructor(log: EventLog, clock: Clock, logger: Log, ringBytes: number) {
+  constructor(log: EventLog, clock: Clock, logger: Log, { ringBytes, pace }: FeedOptions) {
     this.#clock = clock;
-    this.#ring = new FrameRing(ringBytes);
     this.#history = new FeedHistory(log, clock, logger);
-    this.#received = this.#flushed = 0;
+    this.#pace = new FeedPace(pace, clock, () => this.#continue());
+    this.#live = new LiveFeed(ringBytes, {
+      channels: this.#channels,
+      sessions: this.#sessions,
+      pace: this.#pace,
+      onBehind: (session) => this.#fallBehind(session),
+      onFlushed: () => this.#wakeAhead(),
+    });
     const close: CloseSession = (session, code, reason) => this.#close(session, code, reason);
     this.#admission = new FeedAdmission(log, logger, close);
     const waiting = ({ state, levelBytes }: FeedSession) =>
-      state === 'live' ? 0 : this.#ring.pushedBytes - levelBytes;
+      state === 'live' ? 0 : this.#live.ring.pushedBytes - levelBytes;
     this.#sweep = new FeedSweep(this.#sessions, waiting, close, clock, logger);
   }
 
@@ -69,9 +78,7 @@ export class Feed {
 
   /** Starts anew at `position`, before any session or after a reset. */
   restart(position: Position): void {
-    this.#pending = [];
-    this.#received = this.#flushed = position;
-    this.#ring.reset(position);
+    this.#live.restart(position);
     this.#history.clear();
     this.#isPlaced = true;
     for (const session of this.#laggards) this.#pump(session);
@@ -79,29 +86,19 @@ export class Feed {
 
   /** The next frame of the tail. */
   broadcast(frame: Frame): void {
-    this.#ring.push(frame);
-    this.#received = frame.seq;
-    if (this.#sessions.size === 0) {
-      this.#flushed = frame.seq;
-      return;
-    }
-    this.#pending.push(frame);
-    this.#scheduleFlush();
+    this.#live.push(frame);
   }
 
   /** The tail has passed `position` without a frame. */
   advance(position: Position): void {
-    if (position <= this.#received) return;
-    this.#received = position;
-    if (this.#sessions.size === 0) this.#flushed = position;
-    else this.#scheduleFlush();
+    this.#live.advance(position);
   }
 
   /** A client's socket has opened; the returned handle takes what happens to it. */
   open(socket: FeedSocket, request: FeedRequest): FeedConnection {
     const session = this.#join(socket, {
       filter: request.filter,
-      cursor: request.since ?? this.#received,
+      cursor: request.since ?? this.#live.received,
       epoch: request.epoch ?? this.#epoch,
     });
     if (this.#epoch === null) this.#close(session, CLOSE.policy, 'no upstream broker configured');
@@ -138,6 +135,7 @@ export class Feed {
   detach(): void {
     this.#cancelRetry?.();
     this.#sweep.stop();
+    this.#pace.stop();
     for (const session of this.#sessions) this.#forget(session);
   }
 
@@ -172,8 +170,8 @@ export class Feed {
 
   /** Puts a session where its cursor belongs and sends what it is due. */
   #place(session: FeedSession): void {
-    session.state = session.cursor > this.#flushed ? 'ahead' : 'behind';
-    session.levelBytes = this.#ring.pushedBytes;
+    session.state = session.cursor > this.#live.flushed ? 'ahead' : 'behind';
+    session.levelBytes = this.#live.ring.pushedBytes;
     session.remember();
     this.#laggards.add(session);
     this.#pump(session);
@@ -185,23 +183,26 @@ export class Feed {
       if (this.#isPlaced && this.#epoch !== null && !session.reading) void this.#admit(session);
       return;
     }
-    if (session.state === 'ahead' && session.cursor <= this.#flushed) session.state = 'behind';
+    if (session.state === 'ahead' && session.cursor <= this.#live.flushed) session.state = 'behind';
     while (session.state === 'behind' && !session.reading) {
-      if (session.cursor >= this.#flushed) {
+      if (session.cursor >= this.#live.flushed) {
         this.#becomeLive(session);
         return;
       }
-      if (this.#isFull(session)) {
+      if (isFull(session)) {
         this.#scheduleRetry();
         return;
       }
-      if (session.cursor < this.#ring.floor) {
+      // `#continue` comes back to it.
+      if (this.#pace.left <= 0) return;
+      if (session.cursor < this.#live.ring.floor) {
         // Away from the log it keeps its place; `setEpoch` comes back to it.
         if (this.#epoch !== null) void this.#pumpHistory(session);
         return;
       }
-      const frames = this.#ring.slice(session.cursor, this.#flushed, limits.CATCH_UP_BATCH_BYTES);
-      session.send(chosen(frames, session.channel), frames.at(-1)?.seq ?? this.#flushed);
+      const most = Math.min(limits.CATCH_UP_BATCH_BYTES, this.#pace.left);
+      const frames = this.#live.ring.slice(session.cursor, this.#live.flushed, most);
+      this.#send(session, chosen(frames, session.channel), frames.at(-1)?.seq ?? this.#live.flushed);
     }
   }
 
@@ -215,12 +216,12 @@ export class Feed {
         this.#admission.rehydrate(session, 'ws/retention-exhausted', page.bounds);
         return;
       }
-      const through = Math.min(page.through, this.#flushed);
+      const through = Math.min(page.through, this.#live.flushed);
       if (through <= session.cursor) {
         this.#scheduleRetry();
         return;
       }
-      session.send(chosen(page.slice(session.cursor, through), session.channel), through);
+      this.#send(session, chosen(page.slice(session.cursor, through), session.channel), through);
     } catch {
       // The session keeps its place; it is tried again when the log is back.
       this.#scheduleRetry();
@@ -233,47 +234,30 @@ export class Feed {
 
   #becomeLive(session: FeedSession): void {
     session.state = 'live';
-    session.levelBytes = this.#ring.pushedBytes;
+    session.levelBytes = this.#live.ring.pushedBytes;
     this.#laggards.delete(session);
     session.channel.live.add(session);
   }
 
-  #isFull(session: FeedSession): boolean {
-    return session.socket.bufferedBytes > limits.MAX_SOCKET_BUFFER_BYTES;
+  #fallBehind(session: FeedSession): void {
+    session.state = 'behind';
+    session.channel.live.delete(session);
+    this.#laggards.add(session);
+    this.#pump(session);
   }
 
-  #scheduleFlush(): void {
-    if (this.#flushScheduled) return;
-    this.#flushScheduled = true;
-    this.#clock.soon(() => {
-      this.#flushScheduled = false;
-      this.#flush();
-    });
+  #wakeAhead(): void {
+    for (const session of this.#laggards) if (session.state === 'ahead') this.#pump(session);
   }
 
-  /** Hands the pending frames to all live sessions: chosen once per filter, encoded once by the adapter. */
-  #flush(): void {
-    const frames = this.#pending;
-    this.#pending = [];
-    this.#flushed = this.#received;
-    for (const channel of this.#channels) {
-      if (channel.live.size === 0) continue;
-      const due = chosen(frames, channel);
-      for (const session of channel.live) {
-        if (this.#isFull(session)) {
-          session.state = 'behind';
-          channel.live.delete(session);
-          this.#laggards.add(session);
-          this.#scheduleRetry();
-          continue;
-        }
-        session.send(due, this.#flushed);
-        session.levelBytes = this.#ring.pushedBytes;
-      }
-    }
-    for (const session of this.#laggards) {
-      if (session.state === 'ahead') this.#pump(session);
-    }
+  #send(session: FeedSession, frames: readonly Frame[], through: Position): void {
+    this.#pace.spend(session.send(frames, through));
+  }
+
+  /** A turn has passed in which nothing more could be handed out. */
+  #continue(): void {
+    this.#live.schedule();
+    for (const session of this.#laggards) this.#pump(session);
   }
 
   /** Asks the sessions that wait for room or for the log again, as long as there are any. */

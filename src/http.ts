@@ -13,8 +13,11 @@ export const CORS_HEADERS = {
 
 const JSON_HEADERS = { ...CORS_HEADERS, 'content-type': 'application/json' };
 
-/** 200 (or another status) with a JSON text or its bytes. */
-export function json(body: string | Uint8Array<ArrayBuffer>, status = 200): Response {
+/** What a response can be made of here. */
+export type ResponseBody = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
+
+/** 200 (or another status) with a JSON text, its bytes, or a stream of them. */
+export function json(body: ResponseBody, status = 200): Response {
   return new Response(body, { status, headers: JSON_HEADERS });
 }
 

@@ -15,7 +15,7 @@ export function cellRoutes(app: App, answer: Answer): void {
   app.get('/v1/cells', (c) => {
     const query = queryParameters(c.req.url, ['state', 'formation', 'limit'], { strict: true });
     if (query.state === undefined && query.formation === undefined && query.limit === undefined) {
-      return answer(c, ({ controlPlane }) => json(controlPlane.snapshots.cells()));
+      return answer(c, ({ controlPlane, toBody }) => json(toBody(controlPlane.snapshots.cells())));
     }
     const { formation } = query;
     const selection = {

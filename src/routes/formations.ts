@@ -42,7 +42,9 @@ export function formationRoutes(app: App, answer: Answer): void {
     return answer(c, work, body);
   });
   app.get('/v1/formations', (c) =>
-    answer(c, ({ controlPlane }) => json(controlPlane.snapshots.formations(controlPlane.epoch))),
+    answer(c, ({ controlPlane, toBody }) =>
+      json(toBody(controlPlane.snapshots.formations(controlPlane.epoch))),
+    ),
   );
 
   app.get('/v1/formations/by-name/:name', (c) =>

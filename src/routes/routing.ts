@@ -4,6 +4,7 @@ import type { Context, Hono } from 'hono';
 
 import { parseTraceparent } from '../cloudevents.ts';
 import type { ControlPlane } from '../control-plane.ts';
+import type { ResponseBody } from '../http.ts';
 import type { UpgradeSocket } from '../ports.ts';
 import { ProblemError } from '../problems.ts';
 import { excerpt } from '../text.ts';
@@ -27,6 +28,8 @@ export interface Server {
   readonly writer: Writer;
   /** The body of GET /v1/version. */
   readonly version: string;
+  /** Bytes of any size as the runtime sends them best. */
+  readonly toBody: (bytes: Uint8Array<ArrayBuffer>) => ResponseBody;
 }
 
 /**
