@@ -2,9 +2,10 @@
 import { startBroker } from './broker.ts';
 import type { Broker } from './broker.ts';
 import type { Histogram } from './histogram.ts';
-import type { Sizes, Target } from './options.ts';
+import type { Side, Sizes, Target } from './options.ts';
 import type { Fixtures } from './seed.ts';
 import { Server } from './server.ts';
+import type { Life } from './server.ts';
 
 /** One number of one run; null when it could not be measured, with a note that says why. */
 export interface Measurement {
@@ -25,6 +26,10 @@ export interface RunContext {
 /** Rows measured on one start of a server; `name` is what --only takes. */
 export interface RowGroup {
   readonly name: string;
+  /** The only columns it has anything to say about; without, all. */
+  readonly sides?: readonly Side[];
+  /** Measured only when asked for. */
+  readonly onRequest?: true;
   run(context: RunContext, record: Recorder): Promise<void>;
 }
 
@@ -68,8 +73,9 @@ export async function withServer(
   broker: Broker,
   record: Recorder,
   use: (server: Server) => Promise<void>,
+  life: Life = {},
 ): Promise<void> {
-  const server = await Server.start(target, broker);
+  const server = await Server.start(target, broker, life);
   try {
     await use(server);
     record.lower('peak memory', 'MiB', server.peakMemoryMib());

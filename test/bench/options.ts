@@ -1,13 +1,21 @@
 // Owns the bench's command line: what may be asked, its defaults and the sizes behind --quick.
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
+import { WORKERD_MAIN } from './workerd.ts';
 
 /** How a server reaches the broker: its websocket listener or plain TCP. */
 export type BrokerScheme = 'ws' | 'nats';
 
-/** One of the two sides of a comparison. */
+/** Where this server runs. */
+type Runtime = 'node' | 'workerd';
+
+/** A column of the table. */
+export type Side = Runtime | 'peer';
+
+/** What is measured: a program that listens, or the Worker in a workerd of its own. */
 export interface Target {
-  readonly side: 'ours' | 'peer';
+  readonly side: Side;
+  readonly kind: 'process' | 'worker';
   readonly command: readonly [string, ...string[]];
   readonly scheme: BrokerScheme;
 }
@@ -27,6 +35,13 @@ export interface Sizes {
   readonly feedLateMs: number;
   readonly burstEvents: number;
   readonly burstLateMs: number;
+  /** Events in a checkpoint, and those published after it. */
+  readonly restart: { readonly saved: number; readonly behind: number };
+  /** Sessions that are only held, each number on a server of its own. */
+  readonly idleSessions: readonly number[];
+  /** Sessions to which events come ever faster, and for how long at each rate. */
+  readonly loadedSessions: readonly number[];
+  readonly capacityMs: number;
 }
 
 const FULL_SIZES: Sizes = {
@@ -42,6 +57,10 @@ const FULL_SIZES: Sizes = {
   feedLateMs: 4_000,
   burstEvents: 5_000,
   burstLateMs: 8_000,
+  restart: { saved: 100_000, behind: 1_000 },
+  idleSessions: [100, 1_000, 5_000, 10_000],
+  loadedSessions: [100, 1_000],
+  capacityMs: 5_000,
 };
 
 const QUICK_SIZES: Sizes = {
@@ -57,12 +76,16 @@ const QUICK_SIZES: Sizes = {
   feedLateMs: 3_000,
   burstEvents: 1_000,
   burstLateMs: 5_000,
+  restart: { saved: 10_000, behind: 1_000 },
+  idleSessions: [100, 1_000],
+  loadedSessions: [100],
+  capacityMs: 1_000,
 };
 
 /** What one invocation measures. */
 export interface BenchOptions {
-  readonly ours: Target;
-  readonly peer: Target | null;
+  /** In the order of the table's columns: the first is what the others are compared with. */
+  readonly targets: readonly [Target, ...Target[]];
   readonly runs: number;
   readonly only: readonly string[];
   readonly sizes: Sizes;
@@ -71,14 +94,16 @@ export interface BenchOptions {
 
 const USAGE = `usage: npm run bench -- [options]
 
-  --only NAME,NAME      only these row groups; a prefix selects several (feed, replay-10k, ...)
-  --runs N              server starts per side and group (default 3, with --quick 1)
-  --quick               small sizes, under a minute
-  --server 'COMMAND'    what to measure (default: adapters/node.ts of this project)
+  --runtimes NAME,NAME  where this server is measured: node, workerd (default both); a column each
+  --only NAME,NAME      only these row groups; a prefix selects several (feed, replay-10k, ...);
+                        capacity, how much one server holds and sustains, is measured only when asked for
+  --runs N              server starts per column and group (default 3, with --quick 1)
+  --quick               small sizes, a minute
+  --server 'COMMAND'    what to measure as node (default: adapters/node.ts of this project)
   --server-broker ws|nats   which broker listener it is given (default ws)
-  --peer 'COMMAND'      another server of the same contract, run alternately
+  --peer 'COMMAND'      another server of the same contract, a further column
   --peer-broker ws|nats     (default nats)
-  --control             the measured server as its own peer: the ratio column is the noise
+  --control             the first runtime as its own peer: the ratio column is the noise
   --json FILE           raw numbers`;
 
 /** Reads argv; prints the usage and exits for --help, exits with 2 for what it does not understand. */
@@ -91,14 +116,8 @@ export function parseOptions(argv: string[]): BenchOptions {
   const quick = values.quick === true;
   const runs = Number(values.runs ?? (quick ? 1 : 3));
   if (!Number.isInteger(runs) || runs < 1 || runs > 100) fail(`--runs must be 1 to 100, not ${values.runs}`);
-  const ours: Target = {
-    side: 'ours',
-    command: values.server === undefined ? defaultCommand() : splitCommand(values.server),
-    scheme: toScheme(values['server-broker'] ?? 'ws'),
-  };
   return {
-    ours,
-    peer: toPeer(ours, values),
+    targets: toTargets(values),
     runs,
     only: values.only?.split(',').filter((name) => name !== '') ?? [],
     sizes: quick ? QUICK_SIZES : FULL_SIZES,
@@ -112,6 +131,7 @@ function readArguments(argv: string[]) {
       args: argv,
       options: {
         only: { type: 'string' },
+        runtimes: { type: 'string' },
         runs: { type: 'string' },
         quick: { type: 'boolean' },
         server: { type: 'string' },
@@ -128,20 +148,29 @@ function readArguments(argv: string[]) {
   }
 }
 
-function toPeer(
-  ours: Target,
-  values: { peer?: string | undefined; 'peer-broker'?: string | undefined; control?: boolean | undefined },
-): Target | null {
+function toTargets(values: ReturnType<typeof readArguments>['values']): [Target, ...Target[]] {
+  const [first, ...others] = toRuntimes(values.runtimes ?? 'node,workerd').map((runtime): Target => {
+    if (runtime === 'workerd')
+      return { side: runtime, kind: 'worker', command: [process.execPath, WORKERD_MAIN], scheme: 'ws' };
+    const command = values.server === undefined ? defaultCommand() : splitCommand(values.server);
+    return { side: runtime, kind: 'process', command, scheme: toScheme(values['server-broker'] ?? 'ws') };
+  });
+  if (first === undefined) return fail('no runtime to measure');
   if (values.control) {
     if (values.peer !== undefined) fail('--control is its own peer: leave out --peer');
-    return { ...ours, side: 'peer' };
+    return [first, { ...first, side: 'peer' }];
   }
-  if (values.peer === undefined) return null;
-  return {
-    side: 'peer',
-    command: splitCommand(values.peer),
-    scheme: toScheme(values['peer-broker'] ?? 'nats'),
-  };
+  if (values.peer === undefined) return [first, ...others];
+  const command = splitCommand(values.peer);
+  const scheme = toScheme(values['peer-broker'] ?? 'nats');
+  return [first, ...others, { side: 'peer', kind: 'process', command, scheme }];
+}
+
+function toRuntimes(text: string): Runtime[] {
+  const names = new Set(text.split(',').filter((name) => name !== ''));
+  return [...names].map((name) =>
+    name === 'node' || name === 'workerd' ? name : fail(`a runtime is node or workerd, not ${name}`),
+  );
 }
 
 function toScheme(text: string): BrokerScheme {

@@ -2,17 +2,20 @@
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import type { Measurement } from './measurement.ts';
-import type { BenchOptions, Target } from './options.ts';
+import type { BenchOptions, Side, Target } from './options.ts';
 
-type Side = Target['side'];
+/** What one column has of a row; numbers that could not be measured leave notes only. */
+interface Cell {
+  readonly values: number[];
+  readonly notes: Set<string>;
+}
 
 interface Row {
   readonly group: string;
   readonly label: string;
   readonly unit: string;
   readonly better: Measurement['better'];
-  readonly values: Record<Side, number[]>;
-  readonly notes: Record<Side, Set<string>>;
+  readonly cells: Map<Side, Cell>;
 }
 
 /** One run that failed, or a number of it that did not pass its check. */
@@ -30,17 +33,12 @@ export class Report {
   add(group: string, side: Side, measurements: readonly Measurement[]): void {
     for (const { label, unit, better, value, note } of measurements) {
       const key = `${group}: ${label}`;
-      const row: Row = this.#rows.get(key) ?? {
-        group,
-        label,
-        unit,
-        better,
-        values: { ours: [], peer: [] },
-        notes: { ours: new Set(), peer: new Set() },
-      };
+      const row: Row = this.#rows.get(key) ?? { group, label, unit, better, cells: new Map() };
       this.#rows.set(key, row);
-      if (value !== null) row.values[side].push(value);
-      if (note !== null) row.notes[side].add(note);
+      const cell: Cell = row.cells.get(side) ?? { values: [], notes: new Set() };
+      row.cells.set(side, cell);
+      if (value !== null) cell.values.push(value);
+      if (note !== null) cell.notes.add(note);
     }
   }
 
@@ -48,21 +46,21 @@ export class Report {
     this.#problems.push(problem);
   }
 
-  /** Whether our own side failed somewhere; a peer's failures are reported only. */
+  /** Whether this server failed somewhere; a peer's failures are reported only. */
   get isFailed(): boolean {
-    return this.#problems.some(({ side }) => side === 'ours');
+    return this.#problems.some(({ side }) => side !== 'peer');
   }
 
   /** A table in aligned Markdown, then numbered notes, then problems. */
   toText(options: BenchOptions): string {
-    const sides: Side[] = options.peer === null ? ['ours'] : ['ours', 'peer'];
-    const header = ['row', 'unit', ...sides.map((side) => `${side}: min / median / max`)];
-    if (options.peer !== null) header.push('ours better by');
+    const [{ side: first }, ...others] = options.targets;
+    const spread = options.runs === 1 ? '' : ': min / median / max';
+    const header = ['row', 'unit', `${first}${spread}`];
+    for (const { side } of others) header.push(`${side}${spread}`, `${first} better by`);
     const notes: string[] = [];
     const lines = [...this.#rows.values()].map((row) => {
-      const line = [`${row.group}: ${row.label}`, row.unit];
-      for (const side of sides) line.push(toCell(row, side, notes));
-      if (options.peer !== null) line.push(toRatio(row));
+      const line = [`${row.group}: ${row.label}`, row.unit, toCell(row, first, notes)];
+      for (const { side } of others) line.push(toCell(row, side, notes), toRatio(row, first, side));
       return line;
     });
     return [
@@ -75,48 +73,54 @@ export class Report {
   }
 
   writeJson(file: string, options: BenchOptions): void {
-    const { ours, peer, runs, sizes } = options;
+    const { targets, runs, sizes } = options;
     const machine = { node: process.versions.node, cores: cpus().length, platform: process.platform };
     const rows = [...this.#rows.values()];
     const text = JSON.stringify(
-      { machine, ours, peer, runs, sizes, rows, problems: this.#problems },
-      setsAsArrays,
+      { machine, targets, runs, sizes, rows, problems: this.#problems },
+      toPlain,
       2,
     );
     writeFileSync(file, `${text}\n`);
   }
 }
 
-function setsAsArrays(_key: string, value: unknown): unknown {
-  return value instanceof Set ? [...value] : value;
+function toPlain(_key: string, value: unknown): unknown {
+  if (value instanceof Set) return [...value];
+  return value instanceof Map ? Object.fromEntries(value) : value;
 }
 
+// A dash: the row is not about this column. n/a: it is, and could not be measured.
 function toCell(row: Row, side: Side, notes: string[]): string {
-  const marks = [...row.notes[side]].map((note) => {
+  const cell = row.cells.get(side);
+  if (cell === undefined) return '–';
+  const marks = [...cell.notes].map((note) => {
     const text = `${side}: ${note}`;
     if (!notes.includes(text)) notes.push(text);
     return ` [${notes.indexOf(text) + 1}]`;
   });
-  const values = [...row.values[side]].sort((left, right) => left - right);
-  const text =
-    values.length === 0
-      ? 'n/a'
-      : [values[0], medianOf(values), values.at(-1)]
-          .map((value) => formatNumber(value as number))
-          .join(' / ');
-  return `${text}${marks.join('')}`;
+  return `${toSpread(cell.values)}${marks.join('')}`;
 }
 
-// Above 1 ours is better, whichever way the row counts.
-function toRatio({ values, better }: Row): string {
-  const [ours, peer] = [medianOf(values.ours), medianOf(values.peer)];
-  if (ours === null || peer === null) return 'n/a';
-  const ratio = better === 'higher' ? ours / peer : peer / ours;
+function toSpread(values: readonly number[]): string {
+  const sorted = [...values].sort((left, right) => left - right);
+  const [least] = sorted;
+  if (least === undefined) return 'n/a';
+  if (sorted.length === 1) return formatNumber(least);
+  return [least, medianOf(sorted), sorted.at(-1)].map((value) => formatNumber(value as number)).join(' / ');
+}
+
+// Above 1 the first is better, whichever way the row counts.
+function toRatio({ cells, better }: Row, first: Side, other: Side): string {
+  if (!cells.has(first) || !cells.has(other)) return '–';
+  const [ours, theirs] = [medianOf(cells.get(first)?.values), medianOf(cells.get(other)?.values)];
+  if (ours === null || theirs === null) return 'n/a';
+  const ratio = better === 'higher' ? ours / theirs : theirs / ours;
   return Number.isFinite(ratio) ? `${formatNumber(ratio)}×` : 'n/a';
 }
 
 /** The middle value, or the mean of the middle two; null of nothing. */
-function medianOf(values: readonly number[]): number | null {
+function medianOf(values: readonly number[] = []): number | null {
   const sorted = [...values].sort((left, right) => left - right);
   const upper = sorted[Math.floor(sorted.length / 2)];
   const lower = sorted[Math.floor((sorted.length - 1) / 2)];
@@ -139,14 +143,24 @@ function alignTable(lines: readonly string[][]): string[] {
   return [draw(header), rule, ...rows.map(draw)];
 }
 
-function describe(options: BenchOptions): string[] {
-  const runs = `${options.runs} ${options.runs === 1 ? 'run' : 'runs'} per side`;
+function describe({ targets, runs: count }: BenchOptions): string[] {
+  const runs = `${count} ${count === 1 ? 'run' : 'runs'} per column${targets.length === 1 ? '' : ', in turns of random order'}`;
   const machine = `Node ${process.versions.node}, ${cpus().length} cores, ${process.platform}`;
-  if (options.peer === null) return [`ours: ${nameOf(options.ours)}; ${runs}; ${machine}`];
   return [
-    `ours: ${nameOf(options.ours)}; peer: ${nameOf(options.peer)}; ${runs}, in pairs of random order; ${machine}`,
-    'post: ours answers 201 when the broker has acknowledged the event and the view holds it; a peer need not',
-    '(cellos-server 0.5.4 answers before its publish is acknowledged)',
+    ...targets.map((target) => `${target.side}: ${nameOf(target)}`),
+    `${runs}; ${machine}`,
+    ...(targets.some(({ kind }) => kind === 'worker')
+      ? [
+          'workerd: ready counts from the first request to an object that does not run; CPU and memory are those of the workerd process,',
+          'in which the Worker in front and the object share one thread; what 1,000 clients may be sent: --only capacity',
+        ]
+      : []),
+    ...(targets.some(({ side }) => side === 'peer')
+      ? [
+          'post: this server answers 201 when the broker has acknowledged the event and the view holds it; a peer need not',
+          '(cellos-server 0.5.4 answers before its publish is acknowledged)',
+        ]
+      : []),
   ];
 }
 

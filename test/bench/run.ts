@@ -1,16 +1,18 @@
-// npm run bench: measures this server, alone or beside another of the same contract, on brokers of its own.
+// npm run bench: measures this server on its runtimes, alone or beside another of the same contract, on brokers of its own.
 import { Recorder } from './measurement.ts';
 import type { RowGroup } from './measurement.ts';
 import { parseOptions } from './options.ts';
 import type { BenchOptions, Sizes, Target } from './options.ts';
 import { installCleanup } from './processes.ts';
 import { Report } from './report.ts';
+import { idleCapacity, loadedCapacity } from './rows/capacity.ts';
 import { burstFeed, steadyFeed } from './rows/feed.ts';
 import { live } from './rows/live.ts';
 import { posts } from './rows/posts.ts';
 import { lists, singleReads } from './rows/reads.ts';
-import { emptyStart, replay } from './rows/start.ts';
+import { emptyStart, replay, restart } from './rows/start.ts';
 import { Fixtures } from './seed.ts';
+import { prepareWorker } from './workerd.ts';
 
 const POST_CONNECTIONS = [1, 16];
 
@@ -18,6 +20,7 @@ installCleanup();
 const options = parseOptions(process.argv.slice(2));
 const report = new Report();
 const groups = selectGroups(options);
+if (options.targets.some(({ kind }) => kind === 'worker')) await prepareWorker();
 for (const [index, group] of groups.entries()) {
   await measureGroup(group, `[${index + 1}/${groups.length}]`);
 }
@@ -29,19 +32,22 @@ function allGroups(sizes: Sizes): RowGroup[] {
   return [
     emptyStart,
     ...sizes.replays.map(replay),
+    restart(sizes.restart),
     singleReads(Math.max(...sizes.lists)),
     ...sizes.lists.map(lists),
     ...POST_CONNECTIONS.map(posts),
     live,
     ...sizes.feeds.map(steadyFeed),
     ...sizes.feeds.map(burstFeed),
+    ...sizes.idleSessions.map(idleCapacity),
+    ...sizes.loadedSessions.map(loadedCapacity),
   ];
 }
 
 // A whole name selects that group only, so that feed-1 does not bring feed-1000 along.
 function selectGroups({ only, sizes }: BenchOptions): RowGroup[] {
   const all = allGroups(sizes);
-  if (only.length === 0) return all;
+  if (only.length === 0) return all.filter(({ onRequest }) => onRequest === undefined);
   const names = all.map(({ name }) => name);
   const selected = new Set<string>();
   for (const wanted of only) {
@@ -60,6 +66,7 @@ async function measureGroup(group: RowGroup, progress: string): Promise<void> {
   const fixtures = new Fixtures();
   for (let run = 1; run <= options.runs; run += 1) {
     for (const target of shuffledTargets()) {
+      if (group.sides?.includes(target.side) === false) continue;
       console.error(`${progress} ${group.name}, run ${run} of ${options.runs}, ${target.side}`);
       const record = new Recorder();
       try {
@@ -74,9 +81,8 @@ async function measureGroup(group: RowGroup, progress: string): Promise<void> {
   await fixtures.stop();
 }
 
-// Either side goes first as often: what the first leaves behind (page cache, heat) then favours neither.
+// Each goes first as often: what the first leaves behind (page cache, heat) then favours none.
 function shuffledTargets(): Target[] {
-  const { ours, peer } = options;
-  if (peer === null) return [ours];
-  return Math.random() < 0.5 ? [ours, peer] : [peer, ours];
+  const keyed = options.targets.map((target) => ({ target, key: Math.random() }));
+  return keyed.sort((left, right) => left.key - right.key).map(({ target }) => target);
 }

@@ -1,5 +1,5 @@
 // Owns what the operating system says about a process: CPU time, peak memory, and a clock all processes share.
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 // The kernel reports in USER_HZ, which is 100 on every Linux that runs Node, whatever its internal tick.
 const TICKS_PER_SECOND = 100;
@@ -17,7 +17,25 @@ export function readCpuSeconds(pid: number): number | null {
 
 /** The most memory the process ever had resident, in MiB; null where there is no /proc. */
 export function readPeakMemoryMib(pid: number): number | null {
-  const match = /^VmHWM:\s+(\d+) kB/m.exec(readProc(pid, 'status') ?? '');
+  return readStatus(pid, 'VmHWM');
+}
+
+/** The memory the process has resident now, in MiB; null where there is no /proc. */
+export function readMemoryMib(pid: number): number | null {
+  return readStatus(pid, 'VmRSS');
+}
+
+/** How many files and sockets the process has open; null where there is no /proc. */
+export function countOpenFiles(pid: number): number | null {
+  try {
+    return readdirSync(`/proc/${pid}/fd`).length;
+  } catch {
+    return null;
+  }
+}
+
+function readStatus(pid: number, name: string): number | null {
+  const match = new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(readProc(pid, 'status') ?? '');
   return match === null ? null : Number(match[1]) / KIB_PER_MIB;
 }
 

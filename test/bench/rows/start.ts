@@ -1,7 +1,17 @@
-// Rows about starting: process start to ready, with an empty stream and after a cold replay.
-import { planReplay } from '../events.ts';
+// Rows about starting: start to ready, with an empty stream, after a cold replay, and from a checkpoint.
+import { join } from 'node:path';
+import { planReplay, seedEvents, takeEvents } from '../events.ts';
+import type { SeedPlan } from '../events.ts';
 import { withBroker, withServer } from '../measurement.ts';
-import type { RowGroup } from '../measurement.ts';
+import type { Recorder, RowGroup } from '../measurement.ts';
+import type { Sizes } from '../options.ts';
+import { createTemporaryDirectory, removeTemporaryDirectory } from '../processes.ts';
+import { seed } from '../seed.ts';
+import { Server } from '../server.ts';
+
+// Saves when it has nothing to do any more, and says when it has.
+const SAVES_SOON = { CELLOS_SERVER_IDLE_SECONDS: '1', RUST_LOG: 'debug' };
+const LOGS_RESTORING = { RUST_LOG: 'info' };
 
 /** An empty stream: what a process costs before it has done anything. */
 export const emptyStart: RowGroup = {
@@ -9,7 +19,7 @@ export const emptyStart: RowGroup = {
   run: (context, record) =>
     withBroker((broker) =>
       withServer(context, broker, record, async (server) => {
-        record.lower('spawn to ready, empty stream', 'ms', server.readyMs);
+        record.lower('start to ready, empty stream', 'ms', server.readyMs);
         const { formations } = (await server.getJson('/v1/formations')) as { formations: unknown[] };
         record.check(formations.length === 0, `an empty stream shows ${formations.length} formations`);
       }),
@@ -24,23 +34,69 @@ export function replay(events: number): RowGroup {
     run: async (context, record) => {
       const broker = await context.fixtures.get(plan);
       await withServer(context, broker, record, async (server) => {
-        record.lower(`spawn to ready, ${events.toLocaleString('en')} events`, 'ms', server.readyMs);
-        const { formations } = (await server.getJson('/v1/formations')) as {
-          formations: { status: string }[];
-        };
-        const cells = (await server.getJson('/v1/cells')) as { state: string; exit_code: number }[];
-        const running = formations.filter(({ status }) => status === 'RUNNING').length;
-        const destroyed = cells.filter((cell) => cell.state === 'destroyed' && cell.exit_code === 0).length;
-        const expectedCells = plan.formations * plan.cellsPerFormation;
-        record.check(
-          formations.length === plan.formations && running === plan.formations,
-          `${plan.formations} running formations seeded, ${running} of ${formations.length} shown`,
-        );
-        record.check(
-          cells.length === expectedCells && destroyed === expectedCells,
-          `${expectedCells} destroyed cells seeded, ${destroyed} of ${cells.length} shown`,
-        );
+        record.lower(`start to ready, ${events.toLocaleString('en')} events`, 'ms', server.readyMs);
+        await checkReplayed(server, plan, record);
       });
     },
   };
+}
+
+/**
+ * A start on storage that holds a checkpoint, with some events after it. Of the Worker only: a process has no storage that
+ * outlives it.
+ */
+export function restart({ saved, behind }: Sizes['restart']): RowGroup {
+  const plan = planReplay(saved + behind);
+  return {
+    name: `restart-${saved / 1_000}k`,
+    sides: ['workerd'],
+    run: (context, record) =>
+      withBroker(async (broker) => {
+        const supply = seedEvents(plan);
+        await seed(broker, takeEvents(supply, saved));
+        const directory = createTemporaryDirectory();
+        const storage = join(directory, 'storage');
+        const first = await Server.start(context.target, broker, { storage, variables: SAVES_SOON });
+        try {
+          await first.whenLogged(/leaving the broker/);
+          await first.whenLogged(new RegExp(`checkpoint saved.*"cursor":${saved}\\b`));
+        } finally {
+          await first.stop();
+        }
+        await seed(broker, takeEvents(supply, behind));
+        await withServer(
+          context,
+          broker,
+          record,
+          async (server) => {
+            const title = `checkpoint of ${saved.toLocaleString('en')} events, ${behind.toLocaleString('en')} behind`;
+            record.lower(`start to ready, ${title}`, 'ms', server.readyMs);
+            record.check(
+              server.hasLogged(new RegExp(`checkpoint restored.*"cursor":${saved}\\b`)),
+              'the checkpoint was not what it started from',
+            );
+            await checkReplayed(server, plan, record);
+          },
+          { storage, variables: LOGS_RESTORING },
+        );
+        removeTemporaryDirectory(directory);
+      }),
+  };
+}
+
+/** The view must hold exactly what was seeded. */
+async function checkReplayed(server: Server, plan: SeedPlan, record: Recorder): Promise<void> {
+  const { formations } = (await server.getJson('/v1/formations')) as { formations: { status: string }[] };
+  const cells = (await server.getJson('/v1/cells')) as { state: string; exit_code: number }[];
+  const running = formations.filter(({ status }) => status === 'RUNNING').length;
+  const destroyed = cells.filter((cell) => cell.state === 'destroyed' && cell.exit_code === 0).length;
+  const expectedCells = plan.formations * plan.cellsPerFormation;
+  record.check(
+    formations.length === plan.formations && running === plan.formations,
+    `${plan.formations} running formations seeded, ${running} of ${formations.length} shown`,
+  );
+  record.check(
+    cells.length === expectedCells && destroyed === expectedCells,
+    `${expectedCells} destroyed cells seeded, ${destroyed} of ${cells.length} shown`,
+  );
 }
