@@ -89,9 +89,9 @@ export class ControlPlane {
     return this.#phase;
   }
 
-  /** The stream's incarnation; null while no broker has been met. */
+  /** The stream's incarnation, the checkpoint's before there is contact; null when neither is known. */
   get epoch(): string | null {
-    return this.#bounds?.epoch ?? null;
+    return this.#bounds?.epoch ?? this.log.anchor?.epoch ?? null;
   }
 
   /** Whether requests are answered; until then they get a 503 with the progress. */

@@ -1,5 +1,5 @@
 // The feed on sockets that take whatever they are given and do not tell what waits.
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { ControlPlane } from '../src/control-plane.ts';

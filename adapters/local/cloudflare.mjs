@@ -2,11 +2,13 @@
 // `npm run serve` is. It is `wrangler dev` without its terminal interface; of its output the server's log lines are kept, on
 // stderr as those of `npm run serve`.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { devNull } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 import { parseBind } from './address.mjs';
+import { withLock } from './lock.mjs';
 import { DATA_DIRECTORY, PROJECT_DIRECTORY } from './project.mjs';
 import { runtime } from './server-process.mjs';
 
@@ -15,6 +17,9 @@ const STOP_TIMEOUT_MS = 5_000;
 const LAST_LINES = 20;
 /** What the Worker reads; the rest of the environment is none of its business. */
 const VARIABLE = /^(?:CELLOS_.*|RUST_LOG|LOG_LEVEL)$/;
+
+/** Two of them would write to one database. */
+const LOCK = join(DATA_DIRECTORY, 'cloudflare.lock');
 
 const WRANGLER_SETTINGS = {
   // Makes variables of wrangler's environment the Worker's: on a command line others could read the token, and files have
@@ -28,7 +33,14 @@ const WRANGLER_SETTINGS = {
   X_LOCAL_OBSERVABILITY: 'false',
 };
 
-function start() {
+/** Cloudflare would answer each request with a 500; here somebody is there to be told at once. */
+async function checkConfiguration() {
+  const { parseConfig } = await import('../../src/config.ts');
+  parseConfig(process.env, { tcp: false, brokerRequired: true });
+}
+
+/** Resolves when wrangler has ended. */
+async function serve() {
   const { host, port } = parseBind(process.env['CELLOS_SERVER_BIND']?.trim() || DEFAULT_BIND);
   const wrangler = join(PROJECT_DIRECTORY, 'node_modules', 'wrangler', 'bin', 'wrangler.js');
   const options = [
@@ -73,14 +85,20 @@ function start() {
     console.error(`wrangler could not be started: ${error.message}`);
     process.exitCode = 1;
   });
-  child.on('close', (code) => {
-    process.exitCode = stopping ? 0 : (code ?? 1);
-    if (!stopping) console.error(chatter.join('\n'));
-  });
+  const [code] = await once(child, 'close');
+  process.exitCode = stopping ? 0 : (code ?? 1);
+  if (!stopping) console.error(chatter.join('\n'));
 }
 
 try {
-  start();
+  await checkConfiguration();
+  const refuse = (/** @type {number | undefined} */ owner) => {
+    throw new Error(
+      `A server in Cloudflare's runtime (process ${owner ?? 'unknown'}) already uses ${join(DATA_DIRECTORY, 'cloudflare')}. ` +
+        'Stop it, or set CELLOS_LOCAL_DIRECTORY to another folder.',
+    );
+  };
+  await withLock(LOCK, refuse, serve);
 } catch (error) {
   console.error(error instanceof Error ? error.message : String(error));
   process.exitCode = 1;

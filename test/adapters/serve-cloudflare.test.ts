@@ -14,6 +14,8 @@ const SCRIPT = fileURLToPath(new URL('../../adapters/local/cloudflare.mjs', impo
 /** Everything that shells, command lines and .env files treat as something else than itself. */
 const AWKWARD = `it's "a" $HOME \${PATH} #1 \\n \`b\` = %41 & \\`;
 
+const WORKABLE = { CELLOS_SERVER_API_TOKEN: 'token', CELLOS_NATS_URL: 'ws://127.0.0.1:1' };
+
 let broker: Broker;
 let folder: string;
 let port: number;
@@ -72,7 +74,19 @@ test('CF-3 it says where it is and logs as the server does, without a secret', a
 });
 
 test('CF-3 its data is kept in the folder of the local data', async () => {
-  expect(await readdir(folder)).toEqual(['cloudflare']);
+  expect(await readdir(folder)).toEqual(['cloudflare', 'cloudflare.lock']);
+});
+
+test('CF-5 a second one on the same data says so and ends; the first goes on', async () => {
+  const environment = { CELLOS_SERVER_API_TOKEN: 'another', CELLOS_NATS_URL: broker.websocketUrl };
+  const second = new ServerProcess(
+    start({ ...environment, CELLOS_SERVER_BIND: `127.0.0.1:${await findFreePort()}` }),
+    0,
+    'another',
+  );
+  expect(await second.whenExited()).toBe(1);
+  expect(second.stderr).toContain(join(folder, 'cloudflare'));
+  expect((await server.http.get('/v1/version')).status).toBe(200);
 });
 
 test('CF-3 SIGTERM ends all of it, with exit code 0', async () => {
@@ -82,13 +96,27 @@ test('CF-3 SIGTERM ends all of it, with exit code 0', async () => {
 });
 
 test('CF-3 an address that is none ends the start with a message that names the variable', async () => {
-  const other = new ServerProcess(start({ CELLOS_SERVER_BIND: '127.0.0.1' }), 0, AWKWARD);
+  const other = new ServerProcess(start({ ...WORKABLE, CELLOS_SERVER_BIND: '127.0.0.1' }), 0, AWKWARD);
   expect(await other.whenExited()).toBe(1);
   expect(other.stderr).toContain('CELLOS_SERVER_BIND');
 });
 
+test.each([
+  ['CELLOS_SERVER_API_TOKEN', { CELLOS_NATS_URL: 'ws://127.0.0.1:1' }],
+  ['CELLOS_NATS_URL', { CELLOS_SERVER_API_TOKEN: 'token' }],
+  ['CELLOS_NATS_URL', { CELLOS_SERVER_API_TOKEN: 'token', CELLOS_NATS_URL: 'nats://127.0.0.1:1' }],
+])('CF-5 what cannot work ends the start with a message that names %s', async (variable, environment) => {
+  const other = new ServerProcess(start(environment), 0, 'token');
+  expect(await other.whenExited()).toBe(1);
+  expect(other.stderr).toContain(variable);
+});
+
 test('CF-3 a port that is taken ends it with another exit code and says so', async () => {
-  const other = new ServerProcess(start({ CELLOS_SERVER_BIND: `127.0.0.1:${broker.port}` }), 0, AWKWARD);
+  const other = new ServerProcess(
+    start({ ...WORKABLE, CELLOS_SERVER_BIND: `127.0.0.1:${broker.port}` }),
+    0,
+    AWKWARD,
+  );
   expect(await other.whenExited(15_000)).toBeGreaterThan(0);
   await until(() => /in use|EADDRINUSE/i.test(other.log), { what: `the reason in: ${other.log}` });
 });
