@@ -29,11 +29,14 @@ describe('a start with a checkpoint', () => {
   it('RUN-18 answers from it while the broker is away', async () => {
     await lives.start();
     await lives.append(3, cellEvent(STARTED, 'a'));
+    const { epoch } = lives.controlPlane;
     await lives.stop();
     lives.log.disconnect();
     await lives.start();
     await lives.pass(2000);
     expect([lives.controlPlane.serving, lives.cursor]).toEqual([true, 3]);
+    // A cursor is worth nothing to a client that is not told what it belongs to.
+    expect(lives.controlPlane.epoch).toBe(epoch);
     expect([...lives.controlPlane.state.cells.keys()]).toEqual(['a']);
   });
 
