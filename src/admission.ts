@@ -24,11 +24,17 @@ type Rule = (document: FormationDocument) => Verdict | null;
 const ADMITTED: Verdict = { ok: true };
 const NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$/;
 
+/** Documents that keep every rule but the name's: each is asked about with several views, and does not change. */
+const sound = new WeakSet<FormationDocument>();
+
 /** Admitted, or the first violation in the contract's order. */
 export function decide(document: FormationDocument, state: ProjectionState): Verdict {
-  for (const rule of RULES) {
-    const violation = rule(document);
-    if (violation !== null) return violation;
+  if (!sound.has(document)) {
+    for (const rule of RULES) {
+      const violation = rule(document);
+      if (violation !== null) return violation;
+    }
+    sound.add(document);
   }
   const holder = holderOf(state, document.name);
   return holder !== null && isLive(holder) ? nameTaken(document.name, holder.id) : ADMITTED;
