@@ -1,6 +1,7 @@
 // HTTP and WebSocket on one port: node:http in front of the core's fetch handler. Whatever node:http would answer by itself
 // is answered as a problem too.
 import { Buffer } from 'node:buffer';
+import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 
@@ -9,10 +10,12 @@ import { WebSocketServer } from 'ws';
 
 import type { ServerApp } from '../../src/app.ts';
 import { FEED_PROTOCOL } from '../../src/auth.ts';
+import type { Config } from '../../src/config.ts';
 import { CORS_HEADERS, problemResponse } from '../../src/http.ts';
 import { MAX_INBOUND_MESSAGE_BYTES } from '../../src/limits.ts';
 import type { UpgradeSocket } from '../../src/ports.ts';
 import { ProblemError, type ProblemOptions } from '../../src/problems.ts';
+import type { Listener } from '../process/server.ts';
 import { connectFeed } from './feed-socket.ts';
 
 /** Request line and headers; Node's own default, written down. */
@@ -22,14 +25,37 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 30_000;
 /** Longer than the 60 s that proxies commonly keep idle connections, so that they close first. */
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
+/** How often a server that stops looks for connections that have become idle. */
+const IDLE_CHECK_MS = 20;
 
-export interface NodeHttpServer {
+interface NodeHttpServer {
   readonly server: Server;
   /** Ends the WebSockets that are still open. */
   readonly destroyWebSockets: () => void;
 }
 
-export function createHttpServer(app: ServerApp): NodeHttpServer {
+/** Rejects with Node's error when the address cannot be listened on. */
+export async function listen(app: ServerApp, { host, port }: Config['bind']): Promise<Listener> {
+  const { server, destroyWebSockets } = createHttpServer(app);
+  server.listen(port, host);
+  await once(server, 'listening');
+  return {
+    async close() {
+      const closed = once(server, 'close');
+      server.close();
+      // A kept-alive connection becomes idle when its request has been answered, and would hold the server open.
+      const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
+      await closed;
+      clearInterval(idle);
+    },
+    cut() {
+      destroyWebSockets();
+      server.closeAllConnections();
+    },
+  };
+}
+
+function createHttpServer(app: ServerApp): NodeHttpServer {
   const answer = getRequestListener((request) => app.fetch(request), {
     errorHandler: answerError,
     // HTTP/1.0 needs no Host.

@@ -1,0 +1,133 @@
+// The server as a process: configuration from the environment, log lines on stderr, one port, signals. What a runtime does in
+// its own way is handed in as a host.
+import { createApp, type ServerApp } from '../../src/app.ts';
+import { createAuthenticator } from '../../src/auth.ts';
+import {
+  type BrokerConfig,
+  type Config,
+  type ConfigCapabilities,
+  ConfigError,
+  type Environment,
+  parseConfig,
+} from '../../src/config.ts';
+import { ControlPlane } from '../../src/control-plane.ts';
+import { createLogger, parseLogLevel } from '../../src/logger.ts';
+import { toConnectionOptions } from '../../src/nats-connection.ts';
+import { NatsEventLog, type NatsEventLogOptions } from '../../src/nats-event-log.ts';
+import type { Clock, Log } from '../../src/ports.ts';
+
+/** A stop in order takes less; whatever is left then is cut, so that the contract's 5 s hold. */
+const DRAIN_MS = 3500;
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+
+type Signal = (typeof SIGNALS)[number];
+
+/** One port, listened on. */
+export interface Listener {
+  /** Stops accepting; resolves when requests are answered and WebSockets closed. */
+  readonly close: () => Promise<void>;
+  /** Ends the connections that are left, where the end of the process would not. */
+  readonly cut: () => void;
+}
+
+/** What a runtime does in its own way. */
+export interface ProcessHost {
+  readonly environment: Environment;
+  readonly capabilities: ConfigCapabilities;
+  readonly connector: (broker: BrokerConfig) => NatsEventLogOptions['connect'];
+  readonly clock: Clock;
+  /** Writes a line to stderr; never throws. */
+  readonly writeLine: (line: string) => void;
+  /** Rejects when nothing can be listened on there; an error for a taken port has the code EADDRINUSE. */
+  readonly listen: (app: ServerApp, bind: Config['bind']) => Promise<Listener>;
+  readonly onSignal: (signal: Signal, run: () => void) => void;
+  readonly exit: (code: number) => never;
+}
+
+/** Runs the server until a signal ends it. */
+export async function runServer(host: ProcessHost): Promise<void> {
+  const { clock } = host;
+  const config = readConfig(host);
+  const logger = createLogger(config.logLevel, host.writeLine);
+  const log = new NatsEventLog({
+    connect: host.connector(config.broker),
+    connection: toConnectionOptions(config.broker),
+    replicas: config.replicas,
+    clock,
+    logger,
+  });
+  const controlPlane = new ControlPlane({ log, clock, logger, skipReplay: config.skipReplay });
+  const app = createApp({
+    controlPlane,
+    authenticator: createAuthenticator(config.apiToken, config.operatorId),
+    clock,
+    logger,
+    build: { gitSha: host.environment['CELLOS_SERVER_GIT_SHA'] || null },
+  });
+
+  let listener: Listener | null = null;
+  let stopping = false;
+  for (const signal of SIGNALS) {
+    host.onSignal(signal, () => {
+      if (stopping) return;
+      stopping = true;
+      logger.info('stopping', { signal });
+      void stop(listener, controlPlane, clock).then(() => {
+        logger.info('stopped');
+        host.exit(0);
+      });
+    });
+  }
+  controlPlane.start();
+  listener = await listen(host, app, config.bind, logger);
+  logger.info('listening', { host: config.bind.host, port: config.bind.port });
+  await controlPlane.whenServing();
+  logger.info('ready');
+}
+
+function readConfig({ environment, capabilities, writeLine, exit }: ProcessHost): Config {
+  try {
+    return parseConfig(environment, capabilities);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    const level = parseLogLevel(environment['RUST_LOG'] || environment['LOG_LEVEL']);
+    createLogger(level === 'off' ? 'error' : level, writeLine).error(error.message, {
+      variable: error.variable,
+    });
+    return exit(1);
+  }
+}
+
+async function listen(
+  host: ProcessHost,
+  app: ServerApp,
+  bind: Config['bind'],
+  logger: Log,
+): Promise<Listener> {
+  try {
+    return await host.listen(app, bind);
+  } catch (error) {
+    const { code, message } = error as { code?: string; message: string };
+    const address = `${bind.host}:${bind.port}`;
+    logger.error(
+      code === 'EADDRINUSE'
+        ? `${address} is in use: stop what listens there or set CELLOS_SERVER_BIND`
+        : `cannot listen on CELLOS_SERVER_BIND ${address}: ${message}`,
+    );
+    return host.exit(1);
+  }
+}
+
+/** Stop accepting, close feeds with 1001, drain requests, leave the broker. */
+async function stop(listener: Listener | null, controlPlane: ControlPlane, clock: Clock): Promise<void> {
+  const drained = listener?.close();
+  controlPlane.feed.shutdown();
+  const expired = Promise.withResolvers<void>();
+  const cancel = clock.after(DRAIN_MS, () => {
+    listener?.cut();
+    expired.resolve();
+  });
+  await Promise.race([drained, expired.promise]);
+  cancel();
+  await controlPlane.stop();
+}
