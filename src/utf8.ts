@@ -15,6 +15,11 @@ export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }
 
+/** Bytes of a WebSocket message on the wire. */
+export function messageBytes(message: string | ArrayBuffer): number {
+  return typeof message === 'string' ? encodeUtf8(message).byteLength : message.byteLength;
+}
+
 /** The parts, one behind the other. */
 export function concat(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((length, part) => length + part.byteLength, 0));

@@ -3,11 +3,11 @@
 import { DurableObject } from 'cloudflare:workers';
 
 import { CORS_HEADERS } from '../../src/http.ts';
-import { MAX_INBOUND_MESSAGE_BYTES, MAX_SLICE_PAUSE_MS, WATCHDOG_INTERVAL_MS } from '../../src/limits.ts';
+import { MAX_SLICE_PAUSE_MS, WATCHDOG_INTERVAL_MS } from '../../src/limits.ts';
 import type { FeedConnection, UpgradeSocket } from '../../src/ports.ts';
 import { CLOSE } from '../../src/problems.ts';
 import { asksForWebSocket } from '../../src/routes/feed.ts';
-import { encodeUtf8 } from '../../src/utf8.ts';
+import { messageBytes } from '../../src/utf8.ts';
 import { answerClose, isOpen, sessionOf, toFeedSocket } from './feed-socket.ts';
 import { ObjectServer } from './object-server.ts';
 import {
@@ -42,7 +42,7 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
 
   async webSocketMessage(socket: HibernatableWebSocket, message: string | ArrayBuffer): Promise<void> {
     if (!this.#connections.has(socket)) await this.#running();
-    this.#connections.get(socket)?.received(sizeOf(message));
+    this.#connections.get(socket)?.received(messageBytes(message));
   }
 
   webSocketClose(socket: HibernatableWebSocket, code: number, reason: string): void {
@@ -177,10 +177,4 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
     this.#connections.delete(socket);
     this.#usedAt = Date.now();
   }
-}
-
-/** In bytes on the wire, exact up to the bound. */
-function sizeOf(message: string | ArrayBuffer): number {
-  if (typeof message !== 'string') return message.byteLength;
-  return message.length > MAX_INBOUND_MESSAGE_BYTES ? message.length : encodeUtf8(message).byteLength;
 }
