@@ -7,8 +7,11 @@ import { httpSuite } from '../suites/http.ts';
 const capabilities: Capabilities = {
   pings: true,
   parserErrors: true,
+  noHttp: true,
   endsConnections: true,
   strictFrames: true,
+  maskedFrames: true,
+  explainsFrames: true,
 };
 
 httpSuite(nodeTarget, capabilities);

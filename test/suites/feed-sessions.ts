@@ -49,7 +49,7 @@ export function sessionsSuite(rig: () => Rig, idle: () => FeedClient, capabiliti
     });
 
     test.for<[string, Buffer, keyof Capabilities]>([
-      ['a frame that is not masked', Buffer.from([0x81, 0x02, 0x68, 0x69]), 'strictFrames'],
+      ['a frame that is not masked', Buffer.from([0x81, 0x02, 0x68, 0x69]), 'maskedFrames'],
       ['a reserved opcode', Buffer.from([0x83, 0x80, 0, 0, 0, 0]), 'endsConnections'],
       ['text that is not UTF-8', Buffer.from([0x81, 0x81, 0, 0, 0, 0, 0xff]), 'strictFrames'],
       [
@@ -69,7 +69,8 @@ export function sessionsSuite(rig: () => Rig, idle: () => FeedClient, capabiliti
       await other.close();
     });
 
-    test('FEED-18 a reserved opcode is answered with 1002', async () => {
+    test('FEED-18 a reserved opcode is answered with 1002', async (context) => {
+      requireCapability(context, capabilities.explainsFrames);
       const socket = await openRaw(rig().http);
       const [frame] = (await Promise.all([
         once(socket.resume(), 'data'),

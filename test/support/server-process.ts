@@ -37,10 +37,16 @@ export interface Capabilities {
   readonly pings: Capability;
   /** Answers what its HTTP parser refuses with a problem. */
   readonly parserErrors: Capability;
+  /** The same for what is no HTTP at all. */
+  readonly noHttp: Capability;
   /** Ends the connection of a session that it closes. */
   readonly endsConnections: Capability;
   /** Ends a session at every frame that RFC 6455 forbids. */
   readonly strictFrames: Capability;
+  /** Ends it at one that is not masked. */
+  readonly maskedFrames: Capability;
+  /** Says 1002 before it does. */
+  readonly explainsFrames: Capability;
 }
 
 /** Skips the test where the runtime cannot do what it is about, and says so in every reporter's output. */
@@ -50,8 +56,8 @@ export function requireCapability(context: TestContext, capability: Capability):
   context.skip(capability);
 }
 
-/** A runtime that is a command line. */
-function commandTarget(name: string, command: string, args: readonly string[]): Target {
+/** A runtime that is a command line, run in the root folder. */
+export function commandTarget(name: string, command: string, args: readonly string[]): Target {
   return {
     name,
     spawn: (environment) =>

@@ -1,0 +1,38 @@
+// The entry point on Deno and on Deno Deploy: `deno task serve`.
+import { connect } from 'nats.ws';
+
+import type { Environment } from '../src/config.ts';
+import { listen } from './deno/http-server.ts';
+import { processClock } from './process/clock.ts';
+import { runServer } from './process/server.ts';
+
+/** Each variable is asked for by its name: the permission to read them is for those of the server alone. */
+const environment: Environment = new Proxy({}, { get: (_, name) => Deno.env.get(String(name)) });
+
+function readTextFile(path: string): string {
+  try {
+    return Deno.readTextFileSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotCapable)) throw error;
+    throw Object.assign(new Error('no permission'), { code: 'reading it needs --allow-read' });
+  }
+}
+
+function writeLine(line: string): void {
+  try {
+    console.error(line);
+  } catch {
+    // Whoever read the log is gone, which is no reason to end.
+  }
+}
+
+await runServer({
+  environment,
+  capabilities: { tcp: false, readTextFile },
+  connector: () => connect,
+  clock: processClock,
+  writeLine,
+  listen,
+  onSignal: (signal, run) => Deno.addSignalListener(signal, run),
+  exit: (code) => Deno.exit(code),
+});
