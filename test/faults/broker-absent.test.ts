@@ -8,6 +8,7 @@ import { cellStarted, flatDocument, formationEvent, unique } from '../support/ev
 import { refusedUpgrade } from '../support/feed-client.ts';
 import { expectCors, expectProblem } from '../support/http-client.ts';
 import type { HttpClient } from '../support/http-client.ts';
+import { denoTarget } from '../support/deno-server.ts';
 import { Broker, findFreePort } from '../support/nats-server.ts';
 import { Rig, ServerProcess, nodeTarget, reportOnFailure } from '../support/server-process.ts';
 import { workerdTarget } from '../support/workerd-server.ts';
@@ -18,7 +19,7 @@ const BACK_MS = 2000;
 const WRITE_MS = 5000;
 const PAGE_MS = 2000;
 /** For the process to be there (workerd comes with miniflare), and for a machine that does something else, too. */
-const SLACK_MS: Readonly<Record<string, number>> = { node: 1500, workerd: 5000 };
+const SLACK_MS: Readonly<Record<string, number>> = { node: 1500, deno: 1500, workerd: 5000 };
 
 async function expectUnwritable(http: HttpClient, formationId?: string): Promise<void> {
   const requests = [() => http.post('/v1/formations', flatDocument(unique()))];
@@ -69,9 +70,9 @@ async function expectEmpty(server: ServerProcess): Promise<void> {
   }
 }
 
-describe.each([nodeTarget, workerdTarget])('on $name', (target) => {
+describe.each([nodeTarget, denoTarget, workerdTarget])('on $name', (target) => {
   const startMs = START_MS + (SLACK_MS[target.name] as number);
-  // Workers have no TCP client of NATS.
+  // The TCP client of NATS is for Node alone.
   const schemes = target === nodeTarget ? (['ws', 'nats'] as const) : (['ws'] as const);
   describe.each(schemes)('over %s', (scheme) => {
     test('RUN-1 RUN-2 RUN-3 FEED-14 LOG-13 LOG-14 absent at the start, arriving later', async () => {

@@ -4,6 +4,7 @@ import { headers } from 'nats';
 import { describe, expect, test } from 'vitest';
 import { cellDestroyed, cellStarted, flatDocument, unique } from '../support/events.ts';
 import { expectProblem } from '../support/http-client.ts';
+import { denoTarget } from '../support/deno-server.ts';
 import { Broker, SUPERVISOR_SUBJECT } from '../support/nats-server.ts';
 import { Rig, ServerProcess, nodeTarget, reportOnFailure } from '../support/server-process.ts';
 import { workerdTarget } from '../support/workerd-server.ts';
@@ -39,7 +40,7 @@ function startLoad(broker: Broker): { stop: () => Promise<number> } {
   };
 }
 
-describe.each([nodeTarget, workerdTarget])('on $name', (target) => {
+describe.each([nodeTarget, denoTarget, workerdTarget])('on $name', (target) => {
   test('RUN-4 LOG-10 LOG-5 kill -9 and restart, twice, with connected feeds', async () => {
     const broker = await Broker.start();
     const server = await ServerProcess.start(target, { CELLOS_NATS_URL: broker.websocketUrl });

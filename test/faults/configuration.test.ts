@@ -5,9 +5,10 @@ import { join } from 'node:path';
 import { nkeys } from 'nats';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { COMMAND_COMPLETED, cellStarted, flatDocument, unique } from '../support/events.ts';
+import { denoTarget, denoTargetWith } from '../support/deno-server.ts';
 import { Broker, findFreePort } from '../support/nats-server.ts';
 import { Rig, ServerProcess, TOKEN, nodeTarget, reportOnFailure } from '../support/server-process.ts';
-import type { Environment } from '../support/server-process.ts';
+import type { Environment, Target } from '../support/server-process.ts';
 
 type KeyPair = ReturnType<typeof nkeys.createUser>;
 
@@ -18,10 +19,11 @@ beforeAll(async () => {
 afterAll(() => broker.stop());
 
 async function withServer(
+  target: Target,
   environment: Environment,
   use: (server: ServerProcess) => Promise<void>,
 ): Promise<void> {
-  const server = await ServerProcess.start(nodeTarget, {
+  const server = await ServerProcess.start(target, {
     CELLOS_NATS_URL: broker.websocketUrl,
     ...environment,
   });
@@ -30,176 +32,209 @@ async function withServer(
   await server.stop();
 }
 
-async function works(environment: Environment): Promise<void> {
-  await withServer(environment, async (server) => {
+async function works(target: Target, environment: Environment): Promise<void> {
+  await withServer(target, environment, async (server) => {
     const reply = await server.http.post('/v1/formations', flatDocument(unique()));
     expect(reply.status, reply.text).toBe(201);
   });
 }
 
-describe('what ends the start', () => {
-  test.each([
-    ['CELLOS_SERVER_API_TOKEN', ''],
-    ['CELLOS_SERVER_API_TOKEN', '   '],
-    ['CELLOS_SERVER_API_TOKEN', '\t\n'],
-    ['CELLOS_SERVER_BIND', 'nonsense'],
-    ['CELLOS_SERVER_BIND', '127.0.0.1:70000'],
-    ['CELLOS_SERVER_BIND', '127.0.0.1:x'],
-    ['CELLOS_NATS_URL', 'http://127.0.0.1:4222'],
-    ['CELLOS_NATS_URL', 'ws://user:hidden@127.0.0.1:9222,ftp://user:hidden@127.0.0.1'],
-    ['CELLOS_NATS_URL', '::'],
-    ['CELLOS_NATS_CREDS', 'no/such/file.creds'],
-    ['CELLOS_STREAM_REPLICAS', '0'],
-    ['CELLOS_STREAM_REPLICAS', '6'],
-    ['CELLOS_STREAM_REPLICAS', '1.5'],
-    ['CELLOS_STREAM_REPLICAS', 'three'],
-  ])('CFG-1 CFG-2 CFG-3 CFG-4 CFG-5 %s=%j', async (name, value) => {
-    const server = await ServerProcess.spawn(nodeTarget, {
-      CELLOS_NATS_URL: broker.websocketUrl,
-      CELLOS_SERVER_API_TOKEN: TOKEN,
-      [name]: value,
+describe.each([nodeTarget, denoTarget])('on $name', (target) => {
+  /** The TCP client of NATS is for Node alone. */
+  const speaksTcp = target === nodeTarget;
+  /** Of the pairs below, the websocket's alone or both. */
+  const schemes = speaksTcp ? 2 : 1;
+
+  describe('what ends the start', () => {
+    test.each([
+      ['CELLOS_SERVER_API_TOKEN', ''],
+      ['CELLOS_SERVER_API_TOKEN', '   '],
+      ['CELLOS_SERVER_API_TOKEN', '\t\n'],
+      ['CELLOS_SERVER_BIND', 'nonsense'],
+      ['CELLOS_SERVER_BIND', '127.0.0.1:70000'],
+      ['CELLOS_SERVER_BIND', '127.0.0.1:x'],
+      ['CELLOS_NATS_URL', 'http://127.0.0.1:4222'],
+      ['CELLOS_NATS_URL', 'ws://user:hidden@127.0.0.1:9222,ftp://user:hidden@127.0.0.1'],
+      ['CELLOS_NATS_URL', '::'],
+      ['CELLOS_NATS_CREDS', 'no/such/file.creds'],
+      ['CELLOS_STREAM_REPLICAS', '0'],
+      ['CELLOS_STREAM_REPLICAS', '6'],
+      ['CELLOS_STREAM_REPLICAS', '1.5'],
+      ['CELLOS_STREAM_REPLICAS', 'three'],
+    ])('CFG-1 CFG-2 CFG-3 CFG-4 CFG-5 %s=%j', async (name, value) => {
+      const server = await ServerProcess.spawn(target, {
+        CELLOS_NATS_URL: broker.websocketUrl,
+        CELLOS_SERVER_API_TOKEN: TOKEN,
+        [name]: value,
+      });
+      expect(await server.whenExited()).toBeGreaterThan(0);
+      expect(server.stderr).toContain(name);
+      expect(server.log).not.toContain(TOKEN);
+      expect(server.log).not.toContain('hidden');
     });
-    expect(await server.whenExited()).toBeGreaterThan(0);
-    expect(server.stderr).toContain(name);
-    expect(server.log).not.toContain(TOKEN);
-    expect(server.log).not.toContain('hidden');
+
+    test('CFG-5 CELLOS_SERVER_API_TOKEN unset', async () => {
+      const child = target.spawn({ CELLOS_SERVER_BIND: `127.0.0.1:${await findFreePort()}` });
+      const server = new ServerProcess(child, 0, TOKEN);
+      expect(await server.whenExited()).toBeGreaterThan(0);
+      expect(server.stderr).toContain('CELLOS_SERVER_API_TOKEN');
+    });
   });
 
-  test('CFG-5 CELLOS_SERVER_API_TOKEN unset', async () => {
-    const child = nodeTarget.spawn({ CELLOS_SERVER_BIND: `127.0.0.1:${await findFreePort()}` });
-    const server = new ServerProcess(child, 0, TOKEN);
-    expect(await server.whenExited()).toBeGreaterThan(0);
-    expect(server.stderr).toContain('CELLOS_SERVER_API_TOKEN');
-  });
-});
+  describe('the broker', () => {
+    test('CFG-2 ws:// and, on Node, nats://, one or several', async () => {
+      const dead = await findFreePort();
+      await works(target, { CELLOS_NATS_URL: broker.websocketUrl });
+      await works(target, { CELLOS_NATS_URL: `ws://127.0.0.1:${dead}, ${broker.websocketUrl}` });
+      if (!speaksTcp) return;
+      await works(target, { CELLOS_NATS_URL: broker.url });
+      await works(target, { CELLOS_NATS_URL: `nats://127.0.0.1:${dead},${broker.url}` });
+    });
 
-describe('the broker', () => {
-  test('CFG-2 ws:// and nats://, one or several', async () => {
-    const dead = await findFreePort();
-    await works({ CELLOS_NATS_URL: broker.websocketUrl });
-    await works({ CELLOS_NATS_URL: broker.url });
-    await works({ CELLOS_NATS_URL: `ws://127.0.0.1:${dead}, ${broker.websocketUrl}` });
-    await works({ CELLOS_NATS_URL: `nats://127.0.0.1:${dead},${broker.url}` });
-  });
-
-  test('CFG-2 CFG-9 user and password, or a token, which no log shows', async () => {
-    const secret = 'S3cret-of-the-broker';
-    const locked = await Broker.start({ extraConfig: `authorization { user: u, password: "${secret}" }` });
-    const tokened = await Broker.start({ extraConfig: `authorization { token: "${secret}" }` });
-    for (const [scheme, address] of [
-      ['ws', `127.0.0.1:${locked.websocketPort}`],
-      ['nats', `127.0.0.1:${locked.port}`],
-    ])
+    test('CFG-2 CFG-9 user and password, or a token, which no log shows', async () => {
+      const secret = 'S3cret-of-the-broker';
+      const locked = await Broker.start({ extraConfig: `authorization { user: u, password: "${secret}" }` });
+      const tokened = await Broker.start({ extraConfig: `authorization { token: "${secret}" }` });
+      for (const [scheme, address] of [
+        ['ws', `127.0.0.1:${locked.websocketPort}`],
+        ['nats', `127.0.0.1:${locked.port}`],
+      ].slice(0, schemes))
+        await withServer(
+          target,
+          { CELLOS_NATS_URL: `${scheme}://u:${secret}@${address}`, RUST_LOG: 'trace' },
+          async (server) => {
+            expect((await server.http.post('/v1/formations', flatDocument(unique()))).status).toBe(201);
+            expect(server.log).not.toContain(secret);
+          },
+        );
+      for (const [scheme, address] of [
+        ['ws', `127.0.0.1:${tokened.websocketPort}`],
+        ['nats', `127.0.0.1:${tokened.port}`],
+      ].slice(0, schemes))
+        await withServer(
+          target,
+          { CELLOS_NATS_URL: `${scheme}://${secret}@${address}`, LOG_LEVEL: 'trace' },
+          async (server) => {
+            expect((await server.http.post('/v1/formations', flatDocument(unique()))).status).toBe(201);
+            expect(server.log).not.toContain(secret);
+          },
+        );
       await withServer(
-        { CELLOS_NATS_URL: `${scheme}://u:${secret}@${address}`, RUST_LOG: 'trace' },
+        target,
+        { CELLOS_NATS_URL: `ws://wrong@127.0.0.1:${tokened.websocketPort}` },
         async (server) => {
-          expect((await server.http.post('/v1/formations', flatDocument(unique()))).status).toBe(201);
-          expect(server.log).not.toContain(secret);
+          expect((await server.http.post('/v1/formations', flatDocument(unique()))).status).toBe(503);
+          expect(server.log).not.toContain('wrong@');
         },
       );
-    for (const [scheme, address] of [
-      ['ws', `127.0.0.1:${tokened.websocketPort}`],
-      ['nats', `127.0.0.1:${tokened.port}`],
-    ])
-      await withServer(
-        { CELLOS_NATS_URL: `${scheme}://${secret}@${address}`, LOG_LEVEL: 'trace' },
-        async (server) => {
-          expect((await server.http.post('/v1/formations', flatDocument(unique()))).status).toBe(201);
-          expect(server.log).not.toContain(secret);
-        },
-      );
-    await withServer({ CELLOS_NATS_URL: `ws://wrong@127.0.0.1:${tokened.websocketPort}` }, async (server) => {
-      expect((await server.http.post('/v1/formations', flatDocument(unique()))).status).toBe(503);
-      expect(server.log).not.toContain('wrong@');
+      await locked.stop();
+      await tokened.stop();
     });
-    await locked.stop();
-    await tokened.stop();
-  });
 
-  test('CFG-3 credentials, as a text or as the path of a file', async () => {
-    const { creds, config } = operatorSetup();
-    const folder = await mkdtemp(join(tmpdir(), 'cellos-creds-'));
-    const file = join(folder, 'user.creds');
-    await writeFile(file, creds);
-    const jwtBroker = await Broker.start({ extraConfig: config });
-    for (const url of [jwtBroker.websocketUrl, jwtBroker.url])
-      for (const credentials of [creds, file])
-        await works({ CELLOS_NATS_URL: url, CELLOS_NATS_CREDS: credentials });
-    await rm(folder, { recursive: true });
-    await jwtBroker.stop();
-  });
-});
-
-describe('the rest', () => {
-  test('CFG-6 a blank operator is the default one', async () => {
-    await withServer({ CELLOS_SERVER_OPERATOR_ID: '  ' }, async (server) => {
-      await server.http.post('/v1/formations', flatDocument(unique()));
-      const { text } = await broker.message(await broker.lastSequence());
-      expect((JSON.parse(text) as { source: string }).source).toBe(
-        'principal://operator/bearer-token-operator',
-      );
+    test('CFG-3 credentials, as a text or as the path of a file', async () => {
+      const { creds, config } = operatorSetup();
+      const folder = await mkdtemp(join(tmpdir(), 'cellos-creds-'));
+      const file = join(folder, 'user.creds');
+      await writeFile(file, creds);
+      const jwtBroker = await Broker.start({ extraConfig: config });
+      // Deno reads no file that it was not told of.
+      const reader = target === denoTarget ? denoTargetWith(`--allow-read=${file}`) : target;
+      for (const url of [jwtBroker.websocketUrl, jwtBroker.url].slice(0, schemes)) {
+        await works(target, { CELLOS_NATS_URL: url, CELLOS_NATS_CREDS: creds });
+        await works(reader, { CELLOS_NATS_URL: url, CELLOS_NATS_CREDS: file });
+      }
+      await rm(folder, { recursive: true });
+      await jwtBroker.stop();
     });
   });
 
-  test('CFG-7 replay is skipped with 1 and true only', async () => {
-    const cell = unique('cell');
-    const last = await broker.publish(cellStarted(cell));
-    for (const value of ['1', 'true'])
-      await withServer({ CELLOS_SERVER_SKIP_REPLAY: value }, async (server) => {
-        const { formations, cursor } = await new Rig(broker, server).snapshot();
-        expect([formations, cursor]).toEqual([[], last]);
-        expect(await server.http.read('/v1/cells')).toEqual([]);
-        expect((await server.http.read<{ events: unknown[] }>('/v1/events')).events.length).toBeGreaterThan(
-          0,
+  describe('the rest', () => {
+    test('CFG-6 a blank operator is the default one', async () => {
+      await withServer(target, { CELLOS_SERVER_OPERATOR_ID: '  ' }, async (server) => {
+        await server.http.post('/v1/formations', flatDocument(unique()));
+        const { text } = await broker.message(await broker.lastSequence());
+        expect((JSON.parse(text) as { source: string }).source).toBe(
+          'principal://operator/bearer-token-operator',
         );
       });
-    for (const value of ['0', '', 'yes', 'false'])
-      await withServer({ CELLOS_SERVER_SKIP_REPLAY: value }, async (server) => {
-        expect((await server.http.get(`/v1/cells/${cell}`)).status).toBe(200);
-      });
-  });
+    });
 
-  test('CFG-7 what comes after a skipped replay is projected', async () => {
-    await withServer({ CELLOS_SERVER_SKIP_REPLAY: '1' }, async (server) => {
-      const rig = new Rig(broker, server);
+    test('CFG-7 replay is skipped with 1 and true only', async () => {
       const cell = unique('cell');
-      await rig.publish({ type: COMMAND_COMPLETED, data: { cellId: cell, specId: 's', exitCode: 1 } });
-      expect(await server.http.read(`/v1/cells/${cell}`)).toMatchObject({ state: 'pending', exit_code: 1 });
+      const last = await broker.publish(cellStarted(cell));
+      for (const value of ['1', 'true'])
+        await withServer(target, { CELLOS_SERVER_SKIP_REPLAY: value }, async (server) => {
+          const { formations, cursor } = await new Rig(broker, server).snapshot();
+          expect([formations, cursor]).toEqual([[], last]);
+          expect(await server.http.read('/v1/cells')).toEqual([]);
+          expect((await server.http.read<{ events: unknown[] }>('/v1/events')).events.length).toBeGreaterThan(
+            0,
+          );
+        });
+      for (const value of ['0', '', 'yes', 'false'])
+        await withServer(target, { CELLOS_SERVER_SKIP_REPLAY: value }, async (server) => {
+          expect((await server.http.get(`/v1/cells/${cell}`)).status).toBe(200);
+        });
+    });
+
+    test('CFG-7 what comes after a skipped replay is projected', async () => {
+      await withServer(target, { CELLOS_SERVER_SKIP_REPLAY: '1' }, async (server) => {
+        const rig = new Rig(broker, server);
+        const cell = unique('cell');
+        await rig.publish({ type: COMMAND_COMPLETED, data: { cellId: cell, specId: 's', exitCode: 1 } });
+        expect(await server.http.read(`/v1/cells/${cell}`)).toMatchObject({ state: 'pending', exit_code: 1 });
+      });
+    });
+
+    test('CFG-8 CFG-9 log lines are JSON, as many as the level says, and never hold a token', async () => {
+      const levels = ['trace', 'debug', 'info', 'warn', 'error'];
+      for (const environment of [
+        { RUST_LOG: 'trace' },
+        { LOG_LEVEL: 'debug' },
+        { RUST_LOG: 'warn' },
+        { LOG_LEVEL: 'error' },
+      ]) {
+        const level = Object.values(environment)[0] as string;
+        await withServer(target, environment, async (server) => {
+          await new Rig(broker, server).publish('no json');
+          const feed = await server.feed({
+            authorization: null,
+            protocols: ['cellos.v1', `cellos.bearer.${Buffer.from(TOKEN).toString('base64url')}`],
+          });
+          await feed.close();
+          await server.http.get(`/v1/nope?token=${encodeURIComponent(TOKEN)}`, {
+            authorization: `Bearer ${TOKEN}x`,
+          });
+          await server.http.post('/v1/formations', '{');
+          await server.stop();
+          const said = server.log
+            .split('\n')
+            .filter((line) => line !== '')
+            .map((line) => JSON.parse(line) as { level: string });
+          for (const { level: one } of said)
+            expect(levels.indexOf(one.toLowerCase())).toBeGreaterThanOrEqual(levels.indexOf(level));
+          expect(server.log).not.toContain(TOKEN);
+          expect(server.log).not.toContain(Buffer.from(TOKEN).toString('base64url'));
+          expect(server.log).not.toContain(encodeURIComponent(TOKEN));
+        });
+      }
     });
   });
+});
 
-  test('CFG-8 CFG-9 log lines are JSON, as many as the level says, and never hold a token', async () => {
-    const levels = ['trace', 'debug', 'info', 'warn', 'error'];
-    for (const environment of [
-      { RUST_LOG: 'trace' },
-      { LOG_LEVEL: 'debug' },
-      { RUST_LOG: 'warn' },
-      { LOG_LEVEL: 'error' },
-    ]) {
-      const level = Object.values(environment)[0] as string;
-      await withServer(environment, async (server) => {
-        await new Rig(broker, server).publish('no json');
-        const feed = await server.feed({
-          authorization: null,
-          protocols: ['cellos.v1', `cellos.bearer.${Buffer.from(TOKEN).toString('base64url')}`],
-        });
-        await feed.close();
-        await server.http.get(`/v1/nope?token=${encodeURIComponent(TOKEN)}`, {
-          authorization: `Bearer ${TOKEN}x`,
-        });
-        await server.http.post('/v1/formations', '{');
-        await server.stop();
-        const said = server.log
-          .split('\n')
-          .filter((line) => line !== '')
-          .map((line) => JSON.parse(line) as { level: string });
-        for (const { level: one } of said)
-          expect(levels.indexOf(one.toLowerCase())).toBeGreaterThanOrEqual(levels.indexOf(level));
-        expect(server.log).not.toContain(TOKEN);
-        expect(server.log).not.toContain(Buffer.from(TOKEN).toString('base64url'));
-        expect(server.log).not.toContain(encodeURIComponent(TOKEN));
-      });
-    }
+describe('on deno', () => {
+  test.each(['nats', 'tls'])('DENO-3 CFG-2 %s:// is told of the websocket listener', async (scheme) => {
+    const server = await ServerProcess.spawn(denoTarget, { CELLOS_NATS_URL: `${scheme}://127.0.0.1:4222` });
+    expect(await server.whenExited()).toBe(1);
+    expect(server.stderr).toContain('CELLOS_NATS_URL');
+    expect(server.stderr).toContain('websocket listener');
+  });
+
+  test('DENO-3 CFG-3 a file of credentials that may not be read names the permission', async () => {
+    const server = await ServerProcess.spawn(denoTarget, { CELLOS_NATS_CREDS: '/etc/hostname' });
+    expect(await server.whenExited()).toBe(1);
+    expect(server.stderr).toContain('CELLOS_NATS_CREDS');
+    expect(server.stderr).toContain('--allow-read');
   });
 });
 
