@@ -1,4 +1,4 @@
-// The contract suites against `deno run … adapters/deno.ts`, with the flags of `deno task serve`.
+// DENO-1: the contract suites against `deno run … adapters/deno.ts`, with the flags of `deno task serve`.
 import { denoTarget } from '../support/deno-server.ts';
 import type { Capabilities } from '../support/server-process.ts';
 import { feedSuite } from '../suites/feed.ts';
