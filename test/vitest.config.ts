@@ -12,7 +12,15 @@ process.env['CLOUDFLARE_CF_FETCH_ENABLED'] = 'false';
 process.env['WRANGLER_SEND_METRICS'] = 'false';
 
 /** Files that mostly wait come first, the longest before all others: at the end nothing would be left to run beside them. */
-const LONGEST = ['slow-consumer', 'nats.test', 'connection', 'eviction', 'adapters/node', 'faults/'];
+const LONGEST = [
+  'slow-consumer',
+  'nats.test',
+  'connection',
+  'eviction',
+  'adapters/deno',
+  'adapters/node',
+  'faults/',
+];
 
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
