@@ -8,6 +8,7 @@ import { COMMAND_COMPLETED, cellStarted, flatDocument, unique } from '../support
 import { denoTarget, denoTargetWith } from '../support/deno-server.ts';
 import { Broker, findFreePort } from '../support/nats-server.ts';
 import { Rig, ServerProcess, TOKEN, nodeTarget, reportOnFailure } from '../support/server-process.ts';
+import { workerdTarget } from '../support/workerd-server.ts';
 import type { Environment, Target } from '../support/server-process.ts';
 
 type KeyPair = ReturnType<typeof nkeys.createUser>;
@@ -39,12 +40,8 @@ async function works(target: Target, environment: Environment): Promise<void> {
   });
 }
 
+// On Cloudflare there is no start that could end: cloudflare-configuration.test.ts.
 describe.each([nodeTarget, denoTarget])('on $name', (target) => {
-  /** The TCP client of NATS is for Node alone. */
-  const speaksTcp = target === nodeTarget;
-  /** Of the pairs below, the websocket's alone or both. */
-  const schemes = speaksTcp ? 2 : 1;
-
   describe('what ends the start', () => {
     test.each([
       ['CELLOS_SERVER_API_TOKEN', ''],
@@ -80,6 +77,13 @@ describe.each([nodeTarget, denoTarget])('on $name', (target) => {
       expect(server.stderr).toContain('CELLOS_SERVER_API_TOKEN');
     });
   });
+});
+
+describe.each([nodeTarget, denoTarget, workerdTarget])('on $name', (target) => {
+  /** The TCP client of NATS is for Node alone. */
+  const speaksTcp = target === nodeTarget;
+  /** Of the pairs below, the websocket's alone or both. */
+  const schemes = speaksTcp ? 2 : 1;
 
   describe('the broker', () => {
     test('CFG-2 ws:// and, on Node, nats://, one or several', async () => {
@@ -141,7 +145,8 @@ describe.each([nodeTarget, denoTarget])('on $name', (target) => {
       const reader = target === denoTarget ? denoTargetWith(`--allow-read=${file}`) : target;
       for (const url of [jwtBroker.websocketUrl, jwtBroker.url].slice(0, schemes)) {
         await works(target, { CELLOS_NATS_URL: url, CELLOS_NATS_CREDS: creds });
-        await works(reader, { CELLOS_NATS_URL: url, CELLOS_NATS_CREDS: file });
+        // Where there is no file system there is no path.
+        if (target !== workerdTarget) await works(reader, { CELLOS_NATS_URL: url, CELLOS_NATS_CREDS: file });
       }
       await rm(folder, { recursive: true });
       await jwtBroker.stop();
