@@ -1,13 +1,14 @@
 // Owns the bench's command line: what may be asked, its defaults and the sizes behind --quick.
 import { parseArgs } from 'node:util';
 import { fileURLToPath } from 'node:url';
+import { denoCommand } from '../support/deno-command.ts';
 import { WORKERD_MAIN } from './workerd.ts';
 
 /** How a server reaches the broker: its websocket listener or plain TCP. */
 export type BrokerScheme = 'ws' | 'nats';
 
 /** Where this server runs. */
-type Runtime = 'node' | 'workerd';
+type Runtime = 'node' | 'deno' | 'workerd';
 
 /** A column of the table. */
 export type Side = Runtime | 'peer';
@@ -94,7 +95,7 @@ export interface BenchOptions {
 
 const USAGE = `usage: npm run bench -- [options]
 
-  --runtimes NAME,NAME  where this server is measured: node, workerd (default both); a column each
+  --runtimes NAME,NAME  where this server is measured: node, deno, workerd (default all); a column each
   --only NAME,NAME      only these row groups; a prefix selects several (feed, replay-10k, ...);
                         capacity, how much one server holds and sustains, is measured only when asked for
   --runs N              server starts per column and group (default 3, with --quick 1)
@@ -149,9 +150,10 @@ function readArguments(argv: string[]) {
 }
 
 function toTargets(values: ReturnType<typeof readArguments>['values']): [Target, ...Target[]] {
-  const [first, ...others] = toRuntimes(values.runtimes ?? 'node,workerd').map((runtime): Target => {
+  const [first, ...others] = toRuntimes(values.runtimes ?? 'node,deno,workerd').map((runtime): Target => {
     if (runtime === 'workerd')
       return { side: runtime, kind: 'worker', command: [process.execPath, WORKERD_MAIN], scheme: 'ws' };
+    if (runtime === 'deno') return { side: runtime, kind: 'process', command: denoCommand(), scheme: 'ws' };
     const command = values.server === undefined ? defaultCommand() : splitCommand(values.server);
     return { side: runtime, kind: 'process', command, scheme: toScheme(values['server-broker'] ?? 'ws') };
   });
@@ -169,7 +171,9 @@ function toTargets(values: ReturnType<typeof readArguments>['values']): [Target,
 function toRuntimes(text: string): Runtime[] {
   const names = new Set(text.split(',').filter((name) => name !== ''));
   return [...names].map((name) =>
-    name === 'node' || name === 'workerd' ? name : fail(`a runtime is node or workerd, not ${name}`),
+    name === 'node' || name === 'deno' || name === 'workerd'
+      ? name
+      : fail(`a runtime is node, deno or workerd, not ${name}`),
   );
 }
 

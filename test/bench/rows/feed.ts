@@ -46,7 +46,7 @@ export function burstFeed(clients: number): RowGroup {
 }
 
 function sidesFor(clients: number): { sides?: readonly Side[] } {
-  return clients > MAX_WORKERD_CLIENTS ? { sides: ['node', 'peer'] } : {};
+  return clients > MAX_WORKERD_CLIENTS ? { sides: ['node', 'deno', 'peer'] } : {};
 }
 
 function run(
