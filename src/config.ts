@@ -1,6 +1,6 @@
 // The CELLOS_* environment as one checked value (contract, section 8). What a runtime can do, such as reading a file or
 // speaking TCP to the broker, is handed in; messages name the variable and what it should be.
-import { type LogLevel, parseLogLevel } from './logger.ts';
+import { createLogger, type LogLevel, parseLogLevel } from './logger.ts';
 import { percentDecode } from './query.ts';
 import { excerpt } from './text.ts';
 
@@ -49,6 +49,16 @@ export class ConfigError extends Error {
   }
 }
 
+/** Tells the operator which variable it is, also where the log is switched off. */
+export function logConfigError(
+  { message, variable }: ConfigError,
+  environment: Environment,
+  writeLine: (line: string) => void,
+): void {
+  const level = logLevelOf(environment);
+  createLogger(level === 'off' ? 'error' : level, writeLine).error(message, { variable });
+}
+
 const DEFAULT_OPERATOR = 'bearer-token-operator';
 
 /** Ignoring a demand for signatures would project what the operator wants kept out. */
@@ -85,8 +95,12 @@ export function parseConfig(environment: Environment, capabilities: ConfigCapabi
     operatorId: value('CELLOS_SERVER_OPERATOR_ID') ?? DEFAULT_OPERATOR,
     skipReplay: skip === '1' || skip === 'true',
     idleMs: parseSeconds('CELLOS_SERVER_IDLE_SECONDS', value('CELLOS_SERVER_IDLE_SECONDS') ?? '30') * 1000,
-    logLevel: parseLogLevel(environment['RUST_LOG'] || environment['LOG_LEVEL']),
+    logLevel: logLevelOf(environment),
   };
+}
+
+function logLevelOf(environment: Environment): LogLevel {
+  return parseLogLevel(environment['RUST_LOG'] || environment['LOG_LEVEL']);
 }
 
 function parseBind(text: string): Config['bind'] {

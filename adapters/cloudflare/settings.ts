@@ -1,8 +1,8 @@
 // The environment of a Worker as a checked configuration. There is no process that could refuse to start: what is missing is
 // logged, and every request is answered with a 500 that does not say what it is.
-import { type Config, ConfigError, parseConfig } from '../../src/config.ts';
+import { type Config, ConfigError, logConfigError, parseConfig } from '../../src/config.ts';
 import { problemResponse } from '../../src/http.ts';
-import { createLogger, parseLogLevel } from '../../src/logger.ts';
+import { createLogger } from '../../src/logger.ts';
 import type { Log } from '../../src/ports.ts';
 import { ProblemError } from '../../src/problems.ts';
 import type { WorkerEnvironment } from './runtime.ts';
@@ -28,9 +28,7 @@ export function readSettings(environment: WorkerEnvironment): Settings | null {
     return { config, logger: createLogger(config.logLevel, writeLine), gitSha };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const level = parseLogLevel(variables['RUST_LOG'] || variables['LOG_LEVEL']);
-    const logger = createLogger(level === 'off' ? 'error' : level, writeLine);
-    logger.error(error.message, { variable: error.variable });
+    logConfigError(error, variables, writeLine);
     return null;
   }
 }

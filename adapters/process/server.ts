@@ -8,10 +8,11 @@ import {
   type ConfigCapabilities,
   ConfigError,
   type Environment,
+  logConfigError,
   parseConfig,
 } from '../../src/config.ts';
 import { ControlPlane } from '../../src/control-plane.ts';
-import { createLogger, parseLogLevel } from '../../src/logger.ts';
+import { createLogger } from '../../src/logger.ts';
 import { toConnectionOptions } from '../../src/nats-connection.ts';
 import { NatsEventLog, type NatsEventLogOptions } from '../../src/nats-event-log.ts';
 import type { Clock, Log } from '../../src/ports.ts';
@@ -90,10 +91,7 @@ function readConfig({ environment, capabilities, writeLine, exit }: ProcessHost)
     return parseConfig(environment, capabilities);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
-    const level = parseLogLevel(environment['RUST_LOG'] || environment['LOG_LEVEL']);
-    createLogger(level === 'off' ? 'error' : level, writeLine).error(error.message, {
-      variable: error.variable,
-    });
+    logConfigError(error, environment, writeLine);
     return exit(1);
   }
 }
