@@ -167,10 +167,12 @@ export function eventLogContinuitySuite(name: string, start: () => Promise<Event
           ...recorder,
           onEntry(entry) {
             recorder.onEntry(entry);
-            if (entry.seq % 3000 === 1) renewals.push(log.renew());
+            // Not at the very last entry: that renewal would go on when the broker is taken away.
+            if (entry.seq % 3000 === 1 && entry.seq < MANY) renewals.push(log.renew());
           },
         });
         await recorder.whenCaughtUp(MANY);
+        expect(renewals).toHaveLength(4);
         await Promise.all(renewals);
         await recorder.whenCaughtUp(await harness.append('{}'));
         expect(recorder.sequences).toEqual(range(1, MANY + 1));
