@@ -162,8 +162,6 @@ export class NatsEventLog implements EventLog {
   ): Promise<{ entries: LogEntry[]; exhausted: boolean }> {
     const entries: LogEntry[] = [];
     const { promise, resolve, reject } = Promise.withResolvers<boolean>();
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort);
     let bytes = 0;
     let done = false;
     const finish = (exhausted: boolean) => {
@@ -193,7 +191,12 @@ export class NatsEventLog implements EventLog {
         onBroken: (reason) => reject(new Error(reason)),
       },
     );
+    // Not before: while the consumer was being made, or if it could not be, nobody would have heard of the rejection, and
+    // Node ends a process for that.
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort);
     try {
+      signal.throwIfAborted();
       if (consumer.pendingAtStart === 0) return { entries, exhausted: true };
       consumer.pull(Math.min(limit, consumer.pendingAtStart));
       return { entries, exhausted: await promise };

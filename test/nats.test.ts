@@ -1,4 +1,5 @@
 // The EventLog over nats.ws and over TCP with a real broker.
+import process from 'node:process';
 import { connect as connectTcp } from 'nats';
 import { connect as connectWebSocket } from 'nats.ws';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -11,9 +12,13 @@ import { type EventLogHarness, Recorder } from './suites/event-log-support.ts';
 import { quiet, until } from './support/wait.ts';
 
 type Transport = 'websocket' | 'tcp';
+type Connect = NatsEventLogOptions['connect'];
 
-function createLog(broker: Broker, transport: Transport): NatsEventLog {
-  const connect = (transport === 'tcp' ? connectTcp : connectWebSocket) as NatsEventLogOptions['connect'];
+function createLog(
+  broker: Broker,
+  transport: Transport,
+  connect = (transport === 'tcp' ? connectTcp : connectWebSocket) as Connect,
+): NatsEventLog {
   const servers = [transport === 'tcp' ? broker.url : broker.websocketUrl];
   return new NatsEventLog({
     connect,
@@ -91,6 +96,39 @@ describe('the stream and its consumers', () => {
     expect(consumers[0]?.config.durable_name).toBeUndefined();
     await log.close();
     expect(await broker.consumers()).toHaveLength(0);
+  });
+
+  it('LOG-4 a read that is given up while its consumer is being made leaves none, and no error unheard', async () => {
+    const asked: string[] = [];
+    let onAsked = (_subject: string): void => {};
+    const log = createLog(broker, 'websocket', async (options) => {
+      const nc = await connectWebSocket(options);
+      const publish = nc.publish.bind(nc);
+      nc.publish = (subject, ...rest) => {
+        publish(subject, ...rest);
+        onAsked(subject);
+      };
+      return nc;
+    });
+    const recorder = new Recorder();
+    log.follow('tail', recorder);
+    await until(() => recorder.openings === 1, { what: 'the opening' });
+    await recorder.whenCaughtUp(await broker.publish({ n: 1 }));
+    const givingUp = new AbortController();
+    onAsked = (subject) => {
+      asked.push(subject.split('.').slice(2, 4).join('.'));
+      if (asked.at(-1) === 'CONSUMER.CREATE') givingUp.abort();
+    };
+    const unheard: unknown[] = [];
+    const onUnheard = (reason: unknown) => unheard.push(reason);
+    process.on('unhandledRejection', onUnheard);
+    const reading = log.read({ after: 0, limit: 10, signal: givingUp.signal });
+    await expect(reading).rejects.toMatchObject({ code: 'unavailable' });
+    await until(() => asked.includes('CONSUMER.DELETE'), { what: 'the removal' });
+    process.off('unhandledRejection', onUnheard);
+    expect(unheard).toEqual([]);
+    await until(async () => (await broker.consumers()).length === 1, { what: 'one consumer' });
+    await log.close();
   });
 });
 

@@ -1,11 +1,12 @@
 // The wire to the broker is cut or goes silent, and the tail's consumer is taken away.
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { READ_TIMEOUT_MS } from '../../src/limits.ts';
 import { cellStarted, flatDocument, formationEvent, unique } from '../support/events.ts';
 import { expectProblem } from '../support/http-client.ts';
 import { Broker, STREAM, Wire } from '../support/nats-server.ts';
 import { Rig, ServerProcess, nodeTarget } from '../support/server-process.ts';
-import { timed, until } from '../support/wait.ts';
+import { quiet, timed, until } from '../support/wait.ts';
 
 const BACK_MS = 2000;
 /** A connection that is silent but not closed has to be given up first; the contract leaves open how soon. */
@@ -75,6 +76,16 @@ describe.each(['ws', 'nats'] as const)('over %s', (scheme) => {
       await delay(1500);
       wire.refuse(false);
     }, BACK_MS);
+  });
+
+  test('RUN-5 cut while the consumer of a page of events is being made', async () => {
+    await broker.publish('"an event"');
+    wire.cutBefore('consumer_create_response');
+    expectProblem(await server.http.get('/v1/events'), 'service-unavailable');
+    // The page has an end of its own, which comes when nobody waits for it any more.
+    await quiet(READ_TIMEOUT_MS);
+    expect(server.log).not.toContain('TimeoutError');
+    expect((await server.http.get('/v1/events')).status).toBe(200);
   });
 
   test('RUN-5 silent for a while', async () => {

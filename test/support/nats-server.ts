@@ -229,6 +229,7 @@ export class Wire {
   readonly #pairs = new Set<readonly [Socket, Socket]>();
   #stalled = false;
   #refusing = false;
+  #fuse: string | null = null;
 
   private constructor(target: number) {
     this.#server = createServer((near) => {
@@ -253,6 +254,11 @@ export class Wire {
   /** Resets every connection; new ones are let through. */
   cut(): void {
     for (const pair of this.#pairs) for (const socket of pair) socket.resetAndDestroy();
+  }
+
+  /** Resets every connection in place of the next input from the broker that contains `text`. */
+  cutBefore(text: string): void {
+    this.#fuse = text;
   }
 
   /** As a host that vanished: nothing passes and nothing is closed; with `onlyOld`, new connections work. */
@@ -287,7 +293,12 @@ export class Wire {
       far.destroy();
     };
     for (const [from, to] of [pair, [far, near] as const]) {
-      from.on('data', (chunk) => to.write(chunk));
+      from.on('data', (chunk: Buffer) => {
+        if (from === far && this.#fuse !== null && chunk.includes(this.#fuse)) {
+          this.#fuse = null;
+          this.cut();
+        } else to.write(chunk);
+      });
       from.on('error', end);
       from.on('close', end);
       if (this.#stalled) from.pause();
