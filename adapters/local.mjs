@@ -2,7 +2,7 @@
 // What they need is there when this runs: adapters/local/setup.mjs was the step before.
 import { chooseAddress } from './local/address.mjs';
 import { ensureNatsServer, findFreePort, readLastLines, startNatsServer } from './local/nats-server.mjs';
-import { BROKER_DIRECTORY } from './local/project.mjs';
+import { BROKER_DIRECTORY, CHECKPOINT_DIRECTORY } from './local/project.mjs';
 import { claimRun, noteRun, releaseRun } from './local/run-file.mjs';
 import { startServer, whenServing } from './local/server-process.mjs';
 import { ensureToken } from './local/token.mjs';
@@ -55,6 +55,7 @@ async function main() {
     CELLOS_NATS_URL: broker.url,
     CELLOS_SERVER_API_TOKEN: token,
     CELLOS_SERVER_BIND: bind,
+    CELLOS_SERVER_CHECKPOINT: process.env['CELLOS_SERVER_CHECKPOINT'] || `file:${CHECKPOINT_DIRECTORY}`,
     // One line per request is not what a newcomer should have to read past.
     ...(process.env['RUST_LOG'] || process.env['LOG_LEVEL'] ? {} : { LOG_LEVEL: 'warn' }),
   });

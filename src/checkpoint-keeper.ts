@@ -60,7 +60,12 @@ export class CheckpointKeeper {
       const saving = checkpoint.save(state(), anchor);
       this.#underWay = saving;
       const written = await saving;
-      logger.debug('checkpoint saved', { cursor: anchor.position, ...written });
+      if (written.isDue) {
+        this.#saved = null;
+        this.applied();
+      } else {
+        logger.debug('checkpoint saved', { cursor: anchor.position, ...written });
+      }
     } catch (error) {
       this.#saved = null;
       logger.warn('the checkpoint could not be saved', { cursor: anchor.position, error: String(error) });

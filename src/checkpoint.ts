@@ -12,6 +12,7 @@ import {
   pieceOfFormation,
 } from './checkpoint-blocks.ts';
 import { digestOf, readHead, UnusableCheckpointError, writeHead } from './checkpoint-head.ts';
+import { RivalWatch } from './checkpoint-rival.ts';
 import type { Formation, Position } from './model.ts';
 import type {
   CheckpointBlock,
@@ -21,6 +22,7 @@ import type {
   LogAnchor,
   StoredCheckpoint,
 } from './ports.ts';
+import { EventLogError } from './ports.ts';
 import { initialState, type ProjectionState, restoreCell, restoreFormation } from './projection.ts';
 import { excerpt } from './text.ts';
 import { encodeUtf8 } from './utf8.ts';
@@ -36,7 +38,11 @@ export interface Saved {
   readonly records: number;
   readonly blocks: number;
   readonly bytes: number;
+  /** It was left to another writer, who has not come as far: it should be tried again. */
+  readonly isDue?: true;
 }
+
+const NOTHING: Saved = { records: 0, blocks: 0, bytes: 0 };
 
 /** What a save is to write, taken from the view at one moment. */
 interface Batch {
@@ -58,17 +64,22 @@ export class Checkpoint {
   #nextBlock = 1;
   /** The cursor of the last save: records with a higher version are dirty. */
   #position: Position = NEVER;
-  /** Whether the store holds what is known here and nothing else. */
+  /** Whether the store holds what is known here; else the next save replaces all of it. */
   #isKnown = false;
+  readonly #rivals: RivalWatch;
   /** Resolves when all that was asked for is done; null when nothing is under way. */
   #busy: Promise<void> | null = null;
 
   constructor(store: CheckpointStore, logger: Log) {
     this.#store = store;
     this.#logger = logger;
+    this.#rivals = new RivalWatch(logger);
   }
 
-  /** The view that was saved last, or null when there is none or it cannot be used: a WARN says why, and the store is cleared. */
+  /**
+   * The view that was saved last, or null when there is none or it cannot be used: a WARN says why, and the next save replaces
+   * it. Throws EventLogError when the store is out of reach.
+   */
   restore(): Promise<Restored | null> {
     return this.#alone(() => this.#restore());
   }
@@ -83,9 +94,9 @@ export class Checkpoint {
     return this.#alone(() => this.#save(state, anchor));
   }
 
-  /** The log is another one: the next save starts from nothing. Waits for a save under way, never rejects. */
+  /** The log is another one: the next save replaces everything. Waits for a save under way, never rejects. */
   reset(): Promise<void> {
-    return this.#alone(() => this.#discard());
+    return this.#alone(async () => this.#forget());
   }
 
   /** Runs the work behind all that was asked for before; at once, and up to its first wait, when nothing is under way. */
@@ -107,6 +118,7 @@ export class Checkpoint {
     try {
       stored = await this.#store.load();
     } catch (error) {
+      if (error instanceof EventLogError) throw error;
       return this.#refuse(`the store cannot be read: ${excerpt(String(error))}`);
     }
     if (stored === null) {
@@ -121,9 +133,9 @@ export class Checkpoint {
     }
   }
 
-  async #refuse(reason: string): Promise<null> {
+  #refuse(reason: string): null {
     this.#logger.warn('checkpoint not used', { reason });
-    await this.#discard();
+    this.#forget();
     return null;
   }
 
@@ -163,15 +175,23 @@ export class Checkpoint {
     return { state, anchor };
   }
 
-  async #save(state: ProjectionState, { epoch, timestamp }: LogAnchor): Promise<Saved> {
+  async #save(state: ProjectionState, anchor: LogAnchor): Promise<Saved> {
+    // Without an await where there is one writer: the view is taken as it is now.
+    if (this.#store.rivalHead !== undefined) {
+      const rival = await this.#store.rivalHead();
+      const verdict = await this.#rivals.judge(rival, { epoch: anchor.epoch, position: state.cursor });
+      if (verdict === 'yield') return { ...NOTHING, isDue: true };
+      if (verdict === 'level') return NOTHING;
+      if (verdict === 'replace') this.#forget();
+    }
+    return this.#write(state, anchor);
+  }
+
+  async #write(state: ProjectionState, { epoch, timestamp }: LogAnchor): Promise<Saved> {
     const position = state.cursor;
-    if (this.#isKnown && position === this.#position) return { records: 0, blocks: 0, bytes: 0 };
+    if (this.#isKnown && position === this.#position) return NOTHING;
     const { blocks, leaving } = this.#gather(state);
     // From here on the view may change.
-    if (!this.#isKnown) {
-      await this.#store.clear();
-      this.#isKnown = true;
-    }
     const added: KeptBlock[] = [];
     let bytes = 0;
     for (const { id, text, records } of blocks) {
@@ -189,7 +209,8 @@ export class Checkpoint {
       blocks: [...older.filter((block) => !isEmptied(block)), ...added],
     });
     const put = blocks.map(({ id, text }): CheckpointBlock => ({ id, text }));
-    await this.#commit({ head, put, remove: [...emptied, ...this.#strays] });
+    await this.#commit({ head, put, remove: this.#isKnown ? [...emptied, ...this.#strays] : 'others' });
+    this.#isKnown = true;
     this.#strays.clear();
     this.#position = position;
     for (const block of older) block.live -= leaving.get(block.id) ?? 0;
@@ -236,26 +257,21 @@ export class Checkpoint {
     try {
       await this.#store.commit(change);
     } catch (error) {
-      for (const { id } of change.put) this.#strays.add(id);
-      for (const id of change.remove) {
-        const block = this.#blocks.get(id);
-        if (block !== undefined) block.isDoubtful = true;
+      if (change.remove !== 'others') {
+        for (const { id } of change.put) this.#strays.add(id);
+        for (const id of change.remove) {
+          const block = this.#blocks.get(id);
+          if (block !== undefined) block.isDoubtful = true;
+        }
       }
       throw error;
     }
   }
 
-  /** Forgets what was saved, here and in the store; if the store fails, the next save begins with that. */
-  async #discard(): Promise<void> {
+  #forget(): void {
     this.#blocks.clear();
     this.#strays.clear();
     this.#position = NEVER;
     this.#isKnown = false;
-    try {
-      await this.#store.clear();
-      this.#isKnown = true;
-    } catch (error) {
-      this.#logger.warn('checkpoint not cleared', { reason: excerpt(String(error)) });
-    }
   }
 }

@@ -24,16 +24,24 @@ export interface Config {
   readonly apiToken: string;
   readonly operatorId: string;
   readonly skipReplay: boolean;
+  readonly checkpoint: CheckpointConfig;
   /** How long a server that can be started again at any time stays without requests and sessions. */
   readonly idleMs: number;
   readonly logLevel: LogLevel;
 }
+
+/** Where the view is kept over restarts; `own` is where the runtime has a place for it anyway. */
+export type CheckpointConfig =
+  | { readonly kind: 'own' | 'nats' | 'off' }
+  | { readonly kind: 'file'; readonly directory: string };
 
 export interface ConfigCapabilities {
   /** Whether nats:// and tls:// can be spoken. */
   readonly tcp: boolean;
   /** Whether there is no broker that could be meant by default. */
   readonly brokerRequired?: boolean;
+  /** Whether the runtime itself keeps the checkpoint, unless told not to. */
+  readonly ownCheckpoint?: boolean;
   /** Absent where there is no file system; throws when the file cannot be read. */
   readonly readTextFile?: (path: string) => string;
 }
@@ -94,6 +102,7 @@ export function parseConfig(environment: Environment, capabilities: ConfigCapabi
     apiToken,
     operatorId: value('CELLOS_SERVER_OPERATOR_ID') ?? DEFAULT_OPERATOR,
     skipReplay: skip === '1' || skip === 'true',
+    checkpoint: parseCheckpoint(value('CELLOS_SERVER_CHECKPOINT'), capabilities),
     idleMs: parseSeconds('CELLOS_SERVER_IDLE_SECONDS', value('CELLOS_SERVER_IDLE_SECONDS') ?? '30') * 1000,
     logLevel: logLevelOf(environment),
   };
@@ -122,6 +131,24 @@ function parseSeconds(variable: string, text: string): number {
     throw new ConfigError(variable, `is not a number of seconds from 1 to 99999: "${excerpt(text)}"`);
   }
   return Number(text);
+}
+
+function parseCheckpoint(
+  text: string | null,
+  { ownCheckpoint = false }: ConfigCapabilities,
+): CheckpointConfig {
+  if (text === null) return { kind: ownCheckpoint ? 'own' : 'off' };
+  if (text === 'off') return { kind: 'off' };
+  if (ownCheckpoint) {
+    throw new ConfigError(
+      'CELLOS_SERVER_CHECKPOINT',
+      `is not off: this runtime keeps the checkpoint itself: "${excerpt(text)}"`,
+    );
+  }
+  if (text === 'nats') return { kind: 'nats' };
+  const directory = /^file:(.+)$/.exec(text)?.[1];
+  if (directory !== undefined) return { kind: 'file', directory };
+  throw new ConfigError('CELLOS_SERVER_CHECKPOINT', `is not file:DIR, nats or off: "${excerpt(text)}"`);
 }
 
 const TRANSPORTS: Readonly<Record<string, BrokerConfig['transport']>> = {

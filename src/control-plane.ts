@@ -1,7 +1,8 @@
 // Joins log, projection and feed: entries come in from the one tail, go through the reducer, and on to the feed and to
 // those who wait for their write. It owns the lifecycle; HTTP is the routes', deciding and publishing the writer's.
-import type { Checkpoint, Restored } from './checkpoint.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import { CheckpointKeeper } from './checkpoint-keeper.ts';
+import { whenRestored } from './checkpoint-start.ts';
 import { decodeEntry, frameText } from './cloudevents.ts';
 import { toFact } from './facts.ts';
 import { Feed } from './feed.ts';
@@ -27,8 +28,6 @@ export interface ControlPlaneOptions {
   readonly pace?: PaceLimits;
   /** Where the view is kept over restarts; absent: every start replays. */
   readonly checkpoint?: Checkpoint | null;
-  /** The view that the checkpoint held. */
-  readonly restored?: Restored | null;
   /** Awaited between two slices of a long replay. */
   readonly nextSlice?: () => Promise<void>;
 }
@@ -38,7 +37,8 @@ export class ControlPlane {
   readonly feed: Feed;
   readonly #clock: Clock;
   readonly #logger: Log;
-  readonly #from: 0 | 'tail' | LogAnchor;
+  readonly #skipReplay: boolean;
+  readonly #checkpoint: Checkpoint | null;
   readonly #keeper: CheckpointKeeper | null;
   readonly #applied = new Waiters();
   #state: ProjectionState;
@@ -58,11 +58,11 @@ export class ControlPlane {
     this.#clock = clock;
     this.#logger = logger;
     const { skipReplay = false, nextSlice } = options;
+    this.#skipReplay = skipReplay;
     // A view that begins at the tail is not the one that a checkpoint holds.
     const checkpoint = skipReplay ? null : (options.checkpoint ?? null);
-    const restored = skipReplay ? null : (options.restored ?? null);
-    this.#from = skipReplay ? 'tail' : (restored?.anchor ?? 0);
-    this.#state = restored?.state ?? initialState();
+    this.#checkpoint = checkpoint;
+    this.#state = initialState();
     this.#snapshots = new Snapshots(this.#state);
     this.#keeper =
       checkpoint === null
@@ -104,11 +104,31 @@ export class ControlPlane {
     return { cursor: this.#state.cursor, target: this.#bounds?.lastSeq ?? null };
   }
 
-  /** Starts following the log. Called once. */
+  /** Restores the checkpoint and follows the log from there. Called once. */
   start(): void {
     this.#startedAt = this.#clock.now();
     this.#startGrace();
-    this.log.follow(this.#from, {
+    if (this.#checkpoint === null) this.#follow(this.#skipReplay ? 'tail' : 0);
+    else void this.#startRestored(this.#checkpoint);
+  }
+
+  async #startRestored(checkpoint: Checkpoint): Promise<void> {
+    const restored = await whenRestored(checkpoint, {
+      clock: this.#clock,
+      logger: this.#logger,
+      onAway: (reason) => this.#lost(reason),
+      isStopped: () => this.#phase === 'stopped',
+    });
+    if (this.#phase === 'stopped') return;
+    if (restored !== null) {
+      this.#state = restored.state;
+      this.#snapshots = new Snapshots(this.#state);
+    }
+    this.#follow(restored?.anchor ?? 0);
+  }
+
+  #follow(from: Position | 'tail' | LogAnchor): void {
+    this.log.follow(from, {
       onOpened: (bounds, after) => this.#opened(bounds, after),
       onEntry: (entry) => this.#entry(entry),
       onCaughtUp: (position) => this.#caughtUp(position),

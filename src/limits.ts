@@ -106,3 +106,17 @@ export const BROKER_PING_MS = 20_000;
 export const CHECKPOINT_BLOCK_LENGTH = 1024 * 1024;
 /** Blocks that any save may rewrite because they are more than half dead; one that writes much rewrites as much of them. */
 export const CHECKPOINT_COMPACTIONS = 2;
+/** Saves in a row that find another writer's checkpoint behind and unchanged before it is replaced: three intervals. */
+export const CHECKPOINT_PATIENCE = 3;
+/** How long a start waits for a checkpoint that a connected broker does not hand out. */
+export const CHECKPOINT_WAIT_MS = 10_000;
+/** Objects of a shared checkpoint that are read or written at once. */
+export const CHECKPOINT_TRANSFERS = 4;
+/** Largest object of a checkpoint, unpacked: a block of one record that holds the largest event many times over. */
+export const MAX_CHECKPOINT_OBJECT_BYTES = 256 * 1024 * 1024;
+/** An object that no head names belongs to nobody after this long: it was left by a writer that died. */
+export const CHECKPOINT_STRAY_MS = 10 * 60_000;
+/** One object of a checkpoint, to or from the broker. */
+export const CHECKPOINT_TRANSFER_MS = 5000;
+/** The connection for checkpoints is closed when it was not used for this long: longer than the pause between saves. */
+export const CHECKPOINT_IDLE_MS = 15_000;

@@ -5,9 +5,18 @@ import type { StoredMsg } from 'nats.ws';
 
 import * as limits from './limits.ts';
 import type { Position } from './model.ts';
-import { type BrokerLink, closeConnection, type LinkOptions, openLink } from './nats-link.ts';
+import {
+  apiErrorCode,
+  type BrokerLink,
+  closeConnection,
+  describeError,
+  type LinkOptions,
+  NO_MESSAGE,
+  openLink,
+  WRONG_LAST_SEQUENCE,
+} from './nats-link.ts';
 import { type Delivery, PullConsumer } from './nats-pull.ts';
-import { type Anchor, boundsOf, STREAM } from './nats-stream.ts';
+import { type Anchor, boundsOf, getOrCreateStream, STREAM } from './nats-stream.ts';
 import { NatsTail } from './nats-tail.ts';
 import {
   type EventLog,
@@ -25,9 +34,6 @@ import {
 export interface NatsEventLogOptions extends LinkOptions {
   readonly logger: Log;
 }
-
-const WRONG_LAST_SEQUENCE = 10_071;
-const NO_MESSAGE = 10_037;
 
 export class NatsEventLog implements EventLog {
   readonly #options: NatsEventLogOptions;
@@ -76,7 +82,7 @@ export class NatsEventLog implements EventLog {
 
   async renew(): Promise<void> {
     if (this.#tail === null || this.#successor !== null) return;
-    const link = await openLink(this.#options);
+    const link = await this.#connect();
     // Without a tail there is a loop at work that connects by itself.
     if (this.#closed || this.#tail === null || this.#successor !== null) {
       await closeConnection(link.nc, this.#options.clock);
@@ -212,13 +218,13 @@ export class NatsEventLog implements EventLog {
     while (!this.#closed) {
       try {
         this.#attemptedAt = this.#options.clock.now();
-        this.#link = this.#successor ?? (await openLink(this.#options));
+        this.#link = this.#successor ?? (await this.#connect());
         this.#successor = null;
         pause = limits.RECONNECT_MIN_MS;
         this.#tail = new NatsTail(this.#link, this.#options, this.#anchor, follower, this.#isPaused);
         await this.#tail.run();
       } catch (error) {
-        if (!this.#closed) follower.onLost(describe(error));
+        if (!this.#closed) follower.onLost(describeError(error));
       }
       this.#anchor = this.#tail?.anchor ?? this.#anchor;
       const link = this.#link;
@@ -234,6 +240,11 @@ export class NatsEventLog implements EventLog {
     }
     const left = [...this.#retired, ...(this.#successor === null ? [] : [this.#successor])];
     await Promise.all(left.map((each) => this.#release(each)));
+  }
+
+  #connect(): Promise<BrokerLink> {
+    const { replicas } = this.#options;
+    return openLink(this.#options, (_, jsm) => getOrCreateStream(jsm, replicas));
   }
 
   /** Closes a connection that was renewed when the requests that are under way on it have had their time. */
@@ -278,16 +289,4 @@ export class NatsEventLog implements EventLog {
       signal.removeEventListener('abort', onAbort);
     }
   }
-}
-
-/** What the client says of a failure, which is often a code without a message. */
-function describe(error: unknown): string {
-  const { message, code } = error as { message?: string; code?: string };
-  const known = code === undefined || code === 'UNKNOWN_ERROR' ? '' : code;
-  return [known, message].filter((part) => part).join(': ') || String(error);
-}
-
-/** JetStream's own error number. Duck-typed: errors come from whichever copy of the client is connected. */
-function apiErrorCode(error: unknown): number | undefined {
-  return (error as { api_error?: { err_code?: number } } | null)?.api_error?.err_code;
 }

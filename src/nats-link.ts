@@ -2,7 +2,6 @@
 import type { ConnectionOptions, JetStreamManager, NatsConnection } from 'nats.ws';
 
 import * as limits from './limits.ts';
-import { getOrCreateStream } from './nats-stream.ts';
 import { type Clock, EventLogError } from './ports.ts';
 
 export interface BrokerLink {
@@ -19,13 +18,16 @@ export interface LinkOptions {
   readonly connect: (options: ConnectionOptions) => Promise<NatsConnection>;
   /** Servers and credentials. */
   readonly connection: ConnectionOptions;
-  /** Replicas of the stream if this server creates it. */
+  /** Replicas of what this server creates: the stream, the bucket of checkpoints. */
   readonly replicas: number;
   readonly clock: Clock;
 }
 
-/** Connects and makes sure that the stream is there. Throws what the client throws. */
-export async function openLink({ connect, connection, replicas, clock }: LinkOptions): Promise<BrokerLink> {
+/** Connects, and awaits `prepare` with the connection. Throws what the client throws. */
+export async function openLink(
+  { connect, connection, clock }: LinkOptions,
+  prepare: (nc: NatsConnection, jsm: JetStreamManager) => Promise<unknown>,
+): Promise<BrokerLink> {
   const nc = await connect({
     name: 'cellos-server',
     ...connection,
@@ -43,7 +45,7 @@ export async function openLink({ connect, connection, replicas, clock }: LinkOpt
   void nc.closed().then((error) => abandon(`connection closed${error ? `: ${error.message}` : ''}`));
   try {
     const jsm = await nc.jetstreamManager({ timeout: limits.BROKER_REQUEST_TIMEOUT_MS, checkAPI: false });
-    await getOrCreateStream(jsm, replicas);
+    await prepare(nc, jsm);
     return { nc, jsm, lost: lost.promise, abandon };
   } catch (error) {
     await closeConnection(nc, clock);
@@ -58,3 +60,19 @@ export async function closeConnection(nc: NatsConnection, clock: Clock): Promise
   await Promise.race([nc.close().catch(() => {}), late.promise]);
   cancel();
 }
+
+/** What the client says of a failure, which is often a code without a message. */
+export function describeError(error: unknown): string {
+  const { message, code } = error as { message?: string; code?: string };
+  const known = code === undefined || code === 'UNKNOWN_ERROR' ? '' : code;
+  return [known, message].filter((part) => part).join(': ') || String(error);
+}
+
+/** JetStream's own error number. Duck-typed: errors come from whichever copy of the client is connected. */
+export function apiErrorCode(error: unknown): number | undefined {
+  return (error as { api_error?: { err_code?: number } } | null)?.api_error?.err_code;
+}
+
+/** JetStream's number for an expectation of a publish that did not hold, and for a message that is not there. */
+export const WRONG_LAST_SEQUENCE = 10_071;
+export const NO_MESSAGE = 10_037;

@@ -22,25 +22,33 @@ export interface Anchor {
 }
 
 /** An existing stream is used as it is; one that we create has the contract's configuration. */
-export async function getOrCreateStream(jsm: JetStreamManager, replicas: number): Promise<StreamInfo> {
+export function getOrCreateStream(jsm: JetStreamManager, replicas: number): Promise<StreamInfo> {
+  return getOrAddStream(jsm, {
+    name: STREAM,
+    subjects: [EVENT_SUBJECTS],
+    retention: 'limits' as StreamConfig['retention'],
+    storage: 'file' as StreamConfig['storage'],
+    max_age: STREAM_MAX_AGE_MS * NANOS_PER_MS,
+    duplicate_window: STREAM_DUPLICATE_WINDOW_MS * NANOS_PER_MS,
+    num_replicas: replicas,
+  });
+}
+
+/** The stream of that name, made with this configuration when there is none. */
+export async function getOrAddStream(
+  jsm: JetStreamManager,
+  config: Partial<StreamConfig> & { readonly name: string },
+): Promise<StreamInfo> {
   try {
-    return await jsm.streams.info(STREAM);
+    return await jsm.streams.info(config.name);
   } catch (error) {
     if (!isStreamMissing(error)) throw error;
   }
   try {
-    return await jsm.streams.add({
-      name: STREAM,
-      subjects: [EVENT_SUBJECTS],
-      retention: 'limits' as StreamConfig['retention'],
-      storage: 'file' as StreamConfig['storage'],
-      max_age: STREAM_MAX_AGE_MS * NANOS_PER_MS,
-      duplicate_window: STREAM_DUPLICATE_WINDOW_MS * NANOS_PER_MS,
-      num_replicas: replicas,
-    });
+    return await jsm.streams.add(config);
   } catch (error) {
     // Another server may have been faster, with another configuration.
-    return await jsm.streams.info(STREAM).catch(() => {
+    return await jsm.streams.info(config.name).catch(() => {
       throw error;
     });
   }

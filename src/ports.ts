@@ -162,21 +162,42 @@ export interface StoredCheckpoint {
   readonly blocks: readonly CheckpointBlock[];
 }
 
-/** What one save changes. No id is put twice; one that is to be removed may be unknown. */
+/** What one save changes. No id is put twice. */
 export interface CheckpointChange {
   readonly head: string;
   readonly put: readonly CheckpointBlock[];
-  readonly remove: readonly number[];
+  /** Ids, which may be unknown; or `others`: everything that is not put, whatever state the store is in. */
+  readonly remove: readonly number[] | 'others';
 }
 
 /** Keeps one checkpoint. What is in it, and whether it is whole, is not its business. */
 export interface CheckpointStore {
-  /** Null when nothing was committed, or it was cleared. */
+  /** Null when nothing was committed. Throws EventLogError where the broker keeps it and is away. */
   load: () => Promise<StoredCheckpoint | null>;
   /** All of it or nothing, also when the process dies on the way. */
   commit: (change: CheckpointChange) => Promise<void>;
-  /** Afterwards there is nothing, whatever state the store was in. */
-  clear: () => Promise<void>;
+  /**
+   * Where others may write too: the head that one of them has committed since this store was last loaded or committed to, else
+   * null. While there is one, `commit` rejects; but for one that removes the others and comes after this was asked.
+   */
+  readonly rivalHead?: () => Promise<string | null>;
+}
+
+/** Where the parts of a checkpoint lie that several servers may keep. Compressing and understanding them is not its business. */
+export interface CheckpointObjects {
+  /** Of the last head; 0 when there is none. */
+  headRevision: () => Promise<number>;
+  readHead: () => Promise<{ revision: number; bytes: Uint8Array<ArrayBuffer> } | null>;
+  /** Replaces the head of revision `after`, 0 meaning that there is none; null, and nothing is done, when that is not the last. */
+  writeHead: (bytes: Uint8Array<ArrayBuffer>, after: number) => Promise<number | null>;
+  /** Null when there is none of that name. */
+  read: (name: string) => Promise<Uint8Array<ArrayBuffer> | null>;
+  /** Names are made of letters, digits, `-` and `.`, and are never used twice. */
+  write: (name: string, bytes: Uint8Array<ArrayBuffer>) => Promise<void>;
+  /** One that is not there is no error. */
+  remove: (name: string) => Promise<void>;
+  /** Names of what was written longer ago than that, heads left out. */
+  listOlderThan: (ms: number) => Promise<readonly string[]>;
 }
 
 /** Time, so that tests own it. */

@@ -96,7 +96,7 @@ describe('checkpoints of a server', () => {
       for (let n = 0; n < REPLAY_SLICE_ENTRIES - 1; n++) lives.log.append(IGNORED);
       lives.log.connect();
       await lives.settle();
-      expect([lives.cursor, lives.store.head]).toEqual([0, null]);
+      expect(lives.cursor).toBe(0);
       await next();
       expect([lives.cursor, lives.controlPlane.serving]).toEqual([REPLAY_SLICE_ENTRIES - 1, true]);
       expect([lives.asked, slices.length]).toEqual([[REPLAY_SLICE_ENTRIES, 'reset'], 1]);
@@ -193,7 +193,6 @@ describe('checkpoints of a server', () => {
       expect(lives.store.head).not.toBeNull();
       lives.log.replace();
       await lives.settle();
-      expect([lives.store.head, lives.store.blocks.size]).toEqual([null, 0]);
       await lives.append(2, cellEvent(STARTED, 'new'));
       await lives.pass(CHECKPOINT_INTERVAL_MS);
       await lives.crash();
@@ -272,7 +271,6 @@ describe('checkpoints of a server', () => {
       await lives.start();
       await lives.append(1);
       lives.store.faults.commit = 'refused';
-      lives.store.faults.clear = 'refused';
       lives.log.replace();
       await lives.append(1);
       await lives.controlPlane.stop();

@@ -5,7 +5,6 @@ import { MemoryCheckpointStore } from './support/memory-checkpoint-store.ts';
 checkpointStoreSuite('in memory', async () => {
   const store = new MemoryCheckpointStore();
   const commit = store.commit.bind(store);
-  const clear = store.clear.bind(store);
   return {
     store,
     reopen: async () => store,
@@ -19,9 +18,9 @@ checkpointStoreSuite('in memory', async () => {
     },
     damage: async () => {
       store.faults.load = 'refused';
-      store.clear = () => {
-        delete store.faults.load;
-        return clear();
+      store.commit = (change) => {
+        if (change.remove === 'others') delete store.faults.load;
+        return commit(change);
       };
     },
     dispose: async () => {},

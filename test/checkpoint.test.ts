@@ -124,7 +124,6 @@ describe('a view that is saved and restored', () => {
             }
             case 'reset':
               await checkpoint.reset();
-              saved = null;
               break;
           }
           expect(shown(state)).toEqual(shown(whole));

@@ -52,6 +52,7 @@ describe('defaults', () => {
       apiToken: 't0ken-in-secret',
       operatorId: 'bearer-token-operator',
       skipReplay: false,
+      checkpoint: { kind: 'off' },
       idleMs: 30_000,
       logLevel: 'info',
     });
@@ -256,5 +257,33 @@ describe('the rest', () => {
       refusal({ [name]: 'hunter2', CELLOS_EVENT_REQUIRE_SIGNED: '1' }),
       'CELLOS_EVENT_REQUIRE_SIGNED',
     );
+  });
+});
+
+describe('CFG-12 CELLOS_SERVER_CHECKPOINT', () => {
+  const checkpoint = (text: string, capabilities = NODE) =>
+    config({ CELLOS_SERVER_CHECKPOINT: text }, capabilities).checkpoint;
+
+  test('off, nats or a folder', () => {
+    expect(checkpoint('off')).toEqual({ kind: 'off' });
+    expect(checkpoint('  ')).toEqual({ kind: 'off' });
+    expect(checkpoint('nats')).toEqual({ kind: 'nats' });
+    expect(checkpoint('file:/var/lib/cellos')).toEqual({ kind: 'file', directory: '/var/lib/cellos' });
+    expect(checkpoint('file:a folder: of mine')).toEqual({ kind: 'file', directory: 'a folder: of mine' });
+  });
+
+  test.each(['file', 'file:', 'NATS', 'on', '/var/lib/cellos', 'nats://127.0.0.1'])('refuses %j', (text) => {
+    const error = refusal({ CELLOS_SERVER_CHECKPOINT: text });
+    expectToName(error, 'CELLOS_SERVER_CHECKPOINT');
+    expect(error.message).toContain('file:DIR, nats or off');
+  });
+
+  test('a runtime that keeps it itself can only be told not to', () => {
+    const own = { ...WORKER, ownCheckpoint: true };
+    expect(config({}, own).checkpoint).toEqual({ kind: 'own' });
+    expect(checkpoint('off', own)).toEqual({ kind: 'off' });
+    for (const text of ['nats', 'file:/x', 'on']) {
+      expectToName(refusal({ CELLOS_SERVER_CHECKPOINT: text }, own), 'CELLOS_SERVER_CHECKPOINT');
+    }
   });
 });

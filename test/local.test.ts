@@ -1,7 +1,7 @@
 // `npm start`, the demo and the follow client, as programs, with data and ports of their own.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -111,10 +111,13 @@ describe('npm start', () => {
     program.child.kill('SIGINT');
     expect(await program.exited).toBe(0);
     expect([isAlive(natsPid), isAlive(serverPid)]).toEqual([false, false]);
+    // The view is kept beside the broker's data.
+    expect(await readdir(join(directory, 'checkpoint'))).toContain('head.000000000001');
     const start = performance.now();
-    program = new Program(environment, 'local.mjs');
+    program = new Program({ ...environment, LOG_LEVEL: 'info' }, 'local.mjs');
     await program.whenPrinted('cellctl events --follow');
     expect(performance.now() - start).toBeLessThan(3000);
+    expect(program.output).toMatch(/checkpoint restored.*"cursor":13\b/);
     const follow = new Program(environment, 'local/follow.mjs', '0');
     await follow.whenPrinted('"seq":13');
     follow.child.kill();

@@ -23,7 +23,6 @@ checkpointStoreSuite('in the database of an object', async () => {
     return {
       load: () => use((store) => store.load()),
       commit: (change) => use((store) => store.commit(change)),
-      clear: () => use((store) => store.clear()),
     };
   };
 

@@ -64,8 +64,8 @@ export default defineConfig({
           root,
           include: ['test/*.test.ts', 'test/**/*.workerd.test.ts'],
           globalSetup: ['test/support/workerd-setup.ts'],
-          // They start processes: brokers, servers, wrangler.
-          exclude: ['test/{local,nats,bundle}.test.ts'],
+          // They start processes (brokers, servers, wrangler) or write files.
+          exclude: ['test/{local,nats,bundle,checkpoint-bucket,checkpoint-file}.test.ts'],
           // Starting a workerd for each file takes as long as the tests do, and each file was alone on Node.
           isolate: false,
           testTimeout: 20_000,

@@ -113,7 +113,7 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
     const settings = readSettings(this.env);
     if (settings === null) return null;
     await this.#stopping;
-    const server = await ObjectServer.restore(settings, this.ctx.storage, () => this.#whenNextSlice());
+    const server = ObjectServer.create(settings, this.ctx.storage, () => this.#whenNextSlice());
     this.#connections.clear();
     for (const socket of this.ctx.getWebSockets().filter(isOpen)) {
       const memory = sessionOf(socket);

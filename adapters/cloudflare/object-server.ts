@@ -43,22 +43,26 @@ export class ObjectServer {
   readonly idleMs: number;
   #renewedAt = clock.now();
 
-  private constructor(app: ServerApp, controlPlane: ControlPlane, log: NatsEventLog, settings: Settings) {
+  private constructor(
+    app: ServerApp,
+    controlPlane: ControlPlane,
+    log: NatsEventLog,
+    idleMs: number,
+    logger: Log,
+  ) {
     this.app = app;
     this.controlPlane = controlPlane;
-    this.idleMs = settings.config.idleMs;
+    this.idleMs = idleMs;
     this.#log = log;
-    this.#logger = settings.logger;
+    this.#logger = logger;
   }
 
-  /** Restores what the checkpoint holds; `start` then follows the log. `nextSlice` is awaited between slices of a long replay. */
-  static async restore(
-    settings: Settings,
+  /** `nextSlice` is awaited between slices of a long replay. */
+  static create(
+    { config, logger, gitSha }: Settings,
     storage: SqlCheckpointStorage,
     nextSlice: () => Promise<void>,
-  ): Promise<ObjectServer> {
-    const { config, logger, gitSha } = settings;
-    const startedAt = clock.now();
+  ): ObjectServer {
     const log = new NatsEventLog({
       connect,
       connection: toConnectionOptions(config.broker),
@@ -66,18 +70,8 @@ export class ObjectServer {
       clock,
       logger,
     });
-    // A view that begins at the tail is not the log's.
-    const checkpoint = config.skipReplay ? null : new Checkpoint(new SqlCheckpointStore(storage), logger);
-    const restored = (await checkpoint?.restore()) ?? null;
-    if (restored !== null) {
-      const { formations, cells, cursor } = restored.state;
-      logger.info('checkpoint restored', {
-        cursor,
-        formations: formations.size,
-        cells: cells.size,
-        ms: clock.now() - startedAt,
-      });
-    }
+    const checkpoint =
+      config.checkpoint.kind === 'off' ? null : new Checkpoint(new SqlCheckpointStore(storage), logger);
     const controlPlane = new ControlPlane({
       log,
       clock,
@@ -86,7 +80,6 @@ export class ObjectServer {
       ringBytes: FEED_RING_BYTES,
       pace: FEED_PACE,
       checkpoint,
-      restored,
       nextSlice,
     });
     const app = createApp({
@@ -98,7 +91,7 @@ export class ObjectServer {
       holdWhileStartingMs: HOLD_WHILE_STARTING_MS,
       toBody,
     });
-    return new ObjectServer(app, controlPlane, log, settings);
+    return new ObjectServer(app, controlPlane, log, config.idleMs, logger);
   }
 
   /** Whether the continuous read of the log has gone quiet in a way that it does not mend by itself. */

@@ -23,7 +23,7 @@ export function readSettings(environment: WorkerEnvironment): Settings | null {
     if (typeof value !== 'object' && value !== undefined) variables[name] = String(value);
   }
   try {
-    const config = parseConfig(variables, { tcp: false, brokerRequired: true });
+    const config = parseConfig(variables, { tcp: false, brokerRequired: true, ownCheckpoint: true });
     const gitSha = variables['CELLOS_SERVER_GIT_SHA'] || null;
     return { config, logger: createLogger(config.logLevel, writeLine), gitSha };
   } catch (error) {

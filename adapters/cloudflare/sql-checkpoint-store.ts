@@ -27,10 +27,9 @@ export interface SqlCheckpointStorage {
   transactionSync: <Result>(run: () => Result) => Result;
 }
 
-/** The checkpoint of this object. Tables are made at the first use. */
+/** The checkpoint of this object. Tables are made where they are missing. */
 export class SqlCheckpointStore implements CheckpointStore {
   readonly #storage: SqlCheckpointStorage;
-  #hasTables = false;
 
   constructor(storage: SqlCheckpointStorage) {
     this.#storage = storage;
@@ -53,9 +52,14 @@ export class SqlCheckpointStore implements CheckpointStore {
   }
 
   async commit({ head, put, remove }: CheckpointChange): Promise<void> {
-    this.#createTables();
     this.#storage.transactionSync(() => {
-      for (const id of remove) this.#exec('DELETE FROM checkpoint_parts WHERE block = ?', id);
+      if (remove === 'others') {
+        // Whatever tables there are.
+        for (const query of [...DROP_TABLES, ...CREATE_TABLES]) this.#exec(query);
+      } else {
+        this.#createTables();
+        for (const id of remove) this.#exec('DELETE FROM checkpoint_parts WHERE block = ?', id);
+      }
       for (const { id, text } of put) {
         for (const [at, part] of splitText(text).entries()) {
           this.#exec('INSERT INTO checkpoint_parts (block, part, text) VALUES (?, ?, ?)', id, at, part);
@@ -65,17 +69,8 @@ export class SqlCheckpointStore implements CheckpointStore {
     });
   }
 
-  async clear(): Promise<void> {
-    this.#storage.transactionSync(() => {
-      for (const query of [...DROP_TABLES, ...CREATE_TABLES]) this.#exec(query);
-    });
-    this.#hasTables = true;
-  }
-
   #createTables(): void {
-    if (this.#hasTables) return;
     for (const query of CREATE_TABLES) this.#exec(query);
-    this.#hasTables = true;
   }
 
   #exec(query: string, ...bindings: (string | number)[]): Record<string, unknown>[] {

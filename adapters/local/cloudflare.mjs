@@ -36,7 +36,7 @@ const WRANGLER_SETTINGS = {
 /** Cloudflare would answer each request with a 500; here somebody is there to be told at once. */
 async function checkConfiguration() {
   const { parseConfig } = await import('../../src/config.ts');
-  parseConfig(process.env, { tcp: false, brokerRequired: true });
+  parseConfig(process.env, { tcp: false, brokerRequired: true, ownCheckpoint: true });
 }
 
 /** Resolves when wrangler has ended. */

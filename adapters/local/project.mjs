@@ -16,3 +16,6 @@ export const DATA_DIRECTORY = resolve(process.env['CELLOS_LOCAL_DIRECTORY'] || C
 
 /** Configuration, log and store of the nats-server that `npm start` runs; kept between runs. */
 export const BROKER_DIRECTORY = join(DATA_DIRECTORY, 'nats');
+
+/** The server's view of the log, kept between runs. */
+export const CHECKPOINT_DIRECTORY = join(DATA_DIRECTORY, 'checkpoint');

@@ -2,6 +2,7 @@
 // its own way is handed in as a host.
 import { createApp, type ServerApp } from '../../src/app.ts';
 import { createAuthenticator } from '../../src/auth.ts';
+import { Checkpoint } from '../../src/checkpoint.ts';
 import {
   type BrokerConfig,
   type Config,
@@ -14,8 +15,10 @@ import {
 import { ControlPlane } from '../../src/control-plane.ts';
 import { createLogger } from '../../src/logger.ts';
 import { toConnectionOptions } from '../../src/nats-connection.ts';
-import { NatsEventLog, type NatsEventLogOptions } from '../../src/nats-event-log.ts';
+import { NatsEventLog } from '../../src/nats-event-log.ts';
+import type { LinkOptions } from '../../src/nats-link.ts';
 import type { Clock, Log } from '../../src/ports.ts';
+import { openCheckpointStore } from './checkpoint-store.ts';
 
 /** A stop in order takes less; whatever is left then is cut, so that the contract's 5 s hold. */
 const DRAIN_MS = 3500;
@@ -35,7 +38,7 @@ export interface Listener {
 export interface ProcessHost {
   readonly environment: Environment;
   readonly capabilities: ConfigCapabilities;
-  readonly connector: (broker: BrokerConfig) => NatsEventLogOptions['connect'];
+  readonly connector: (broker: BrokerConfig) => LinkOptions['connect'];
   readonly clock: Clock;
   /** Writes a line to stderr; never throws. */
   readonly writeLine: (line: string) => void;
@@ -48,16 +51,22 @@ export interface ProcessHost {
 /** Runs the server until a signal ends it. */
 export async function runServer(host: ProcessHost): Promise<void> {
   const { clock } = host;
-  const config = readConfig(host);
+  const config = await orExit(host, () => parseConfig(host.environment, host.capabilities));
   const logger = createLogger(config.logLevel, host.writeLine);
-  const log = new NatsEventLog({
+  const link: LinkOptions = {
     connect: host.connector(config.broker),
     connection: toConnectionOptions(config.broker),
     replicas: config.replicas,
     clock,
+  };
+  const kept = await orExit(host, () => openCheckpointStore(config.checkpoint, link));
+  const controlPlane = new ControlPlane({
+    log: new NatsEventLog({ ...link, logger }),
+    clock,
     logger,
+    skipReplay: config.skipReplay,
+    checkpoint: kept && new Checkpoint(kept.store, logger),
   });
-  const controlPlane = new ControlPlane({ log, clock, logger, skipReplay: config.skipReplay });
   const app = createApp({
     controlPlane,
     authenticator: createAuthenticator(config.apiToken, config.operatorId),
@@ -73,7 +82,8 @@ export async function runServer(host: ProcessHost): Promise<void> {
       if (stopping) return;
       stopping = true;
       logger.info('stopping', { signal });
-      void stop(listener, controlPlane, clock).then(() => {
+      void stop(listener, controlPlane, clock).then(async () => {
+        await kept?.close();
         logger.info('stopped');
         host.exit(0);
       });
@@ -86,9 +96,13 @@ export async function runServer(host: ProcessHost): Promise<void> {
   logger.info('ready');
 }
 
-function readConfig({ environment, capabilities, writeLine, exit }: ProcessHost): Config {
+/** A configuration that cannot work ends the process with a message that names the variable. */
+async function orExit<Result>(
+  { environment, writeLine, exit }: ProcessHost,
+  read: () => Result | Promise<Result>,
+): Promise<Result> {
   try {
-    return parseConfig(environment, capabilities);
+    return await read();
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     logConfigError(error, environment, writeLine);

@@ -32,7 +32,9 @@ function allGroups(sizes: Sizes): RowGroup[] {
   return [
     emptyStart,
     ...sizes.replays.map(replay),
-    restart(sizes.restart),
+    restart(sizes.restart, 'own'),
+    restart(sizes.restart, 'file'),
+    restart(sizes.restart, 'nats'),
     singleReads(Math.max(...sizes.lists)),
     ...sizes.lists.map(lists),
     ...POST_CONNECTIONS.map(posts),

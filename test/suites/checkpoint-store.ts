@@ -107,24 +107,30 @@ export function checkpointStoreSuite(name: string, start: () => Promise<Checkpoi
       expect(await held()).toEqual({ head: 'two', blocks: [B, C] });
     });
 
-    test('CKP-24 nothing is left after clear, and it can be filled again', async () => {
-      await store.clear();
-      expect(await held()).toBeNull();
-      await store.commit({ head: 'one', put: [A, B], remove: [] });
-      await store.clear();
-      expect(await held()).toBeNull();
-      await store.commit({ head: 'two', put: [A], remove: [] });
-      expect(await held()).toEqual({ head: 'two', blocks: [A] });
+    test('CKP-24 a commit that removes the others leaves nothing of what was there', async () => {
+      await store.commit({ head: 'one', put: [A, B], remove: 'others' });
+      expect(await held()).toEqual({ head: 'one', blocks: [A, B] });
+      await store.commit({ head: 'two', put: [C], remove: 'others' });
+      expect(await held()).toEqual({ head: 'two', blocks: [C] });
+      await store.commit({ head: 'three', put: [], remove: 'others' });
+      expect(await held()).toEqual({ head: 'three', blocks: [] });
+      await store.commit({ head: 'four', put: [{ id: 8, text: '' }], remove: [] });
+      expect(await held()).toEqual({ head: 'four', blocks: [{ id: 8, text: '' }] });
     });
 
-    test('CKP-24 clear mends what cannot be loaded', async () => {
+    test('CKP-24 one that fails changes nothing', async () => {
+      await store.commit({ head: 'one', put: [A, B], remove: [] });
+      await harness.breakNextCommit();
+      await expect(store.commit({ head: 'two', put: [C], remove: 'others' })).rejects.toThrow();
+      expect(await held()).toEqual({ head: 'one', blocks: [A, B] });
+    });
+
+    test('CKP-24 it mends what cannot be loaded', async () => {
       await store.commit({ head: 'one', put: [A, B], remove: [] });
       await harness.damage();
       store = await harness.reopen();
       await expect(store.load()).rejects.toThrow();
-      await store.clear();
-      expect(await held()).toBeNull();
-      await store.commit({ head: 'two', put: [C], remove: [] });
+      await store.commit({ head: 'two', put: [C], remove: 'others' });
       expect(await held()).toEqual({ head: 'two', blocks: [C] });
     });
   });

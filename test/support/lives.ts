@@ -19,6 +19,10 @@ class WatchedCheckpoint extends Checkpoint {
   readonly asked: (Position | 'reset')[] = [];
   #work: Promise<unknown>[] = [];
 
+  override restore(): Promise<Restored | null> {
+    return this.#watch(super.restore());
+  }
+
   override save(state: ProjectionState, anchor: LogAnchor): Promise<Saved> {
     this.asked.push(anchor.position);
     return this.#watch(super.save(state, anchor));
@@ -67,7 +71,6 @@ export class Lives {
     const note = (level: string) => (message: string) => void this.logged.push(`${level} ${message}`);
     const logger: Log = { debug() {}, info() {}, warn: note('WARN'), error: note('ERROR') };
     this.checkpoint = new WatchedCheckpoint(this.store, logger);
-    const restored: Restored | null = await this.checkpoint.restore();
     const { log, clock, checkpoint } = this;
     this.delivered = [];
     const { follow } = log;
@@ -79,7 +82,7 @@ export class Lives {
           follower.onEntry(entry);
         },
       });
-    this.#controlPlane = new ControlPlane({ log, clock, logger, checkpoint, restored, ...options });
+    this.#controlPlane = new ControlPlane({ log, clock, logger, checkpoint, ...options });
     this.#controlPlane.start();
     await this.settle();
   }

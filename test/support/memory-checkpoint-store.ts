@@ -17,7 +17,7 @@ export class MemoryCheckpointStore implements CheckpointStore {
   /** The commits that were made. */
   readonly commits: CheckpointChange[] = [];
   /** What befalls the calls from now on. */
-  readonly faults: { load?: StoreFault; commit?: StoreFault; clear?: StoreFault } = {};
+  readonly faults: { load?: StoreFault; commit?: StoreFault } = {};
   /** Commits wait for this. */
   gate: Promise<void> = Promise.resolve();
 
@@ -30,18 +30,12 @@ export class MemoryCheckpointStore implements CheckpointStore {
   async commit(change: CheckpointChange): Promise<void> {
     await this.gate;
     this.#fail(this.faults.commit === 'refused', 'commit');
-    for (const id of change.remove) this.blocks.delete(id);
+    if (change.remove === 'others') this.blocks.clear();
+    else for (const id of change.remove) this.blocks.delete(id);
     for (const { id, text } of change.put) this.blocks.set(id, text);
     this.head = change.head;
     this.commits.push(change);
     this.#fail(this.faults.commit === 'unacknowledged', 'commit');
-  }
-
-  async clear(): Promise<void> {
-    this.#fail(this.faults.clear === 'refused', 'clear');
-    this.head = null;
-    this.blocks.clear();
-    this.#fail(this.faults.clear === 'unacknowledged', 'clear');
   }
 
   /** UTF-16 units of all blocks. */

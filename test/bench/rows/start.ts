@@ -9,7 +9,7 @@ import { createTemporaryDirectory, removeTemporaryDirectory } from '../processes
 import { seed } from '../seed.ts';
 import { Server } from '../server.ts';
 
-// Saves when it has nothing to do any more, and says when it has.
+// Saves when it has nothing to do any more, or is stopped, and says when it has.
 const SAVES_SOON = { CELLOS_SERVER_IDLE_SECONDS: '1', RUST_LOG: 'debug' };
 const LOGS_RESTORING = { RUST_LOG: 'info' };
 
@@ -41,24 +41,33 @@ export function replay(events: number): RowGroup {
   };
 }
 
-/**
- * A start on storage that holds a checkpoint, with some events after it. Of the Worker only: a process has no storage that
- * outlives it.
- */
-export function restart({ saved, behind }: Sizes['restart']): RowGroup {
+/** Where a checkpoint can be, and who can keep it there. */
+const PLACES = {
+  own: { sides: ['workerd'], title: 'checkpoint' },
+  nats: { sides: ['node', 'deno'], title: 'checkpoint with the broker' },
+  file: { sides: ['node'], title: 'checkpoint in a folder' },
+} as const;
+
+/** A start with a checkpoint, and some events after it: in the Worker's storage, with the broker, on Node in a folder too. */
+export function restart({ saved, behind }: Sizes['restart'], place: keyof typeof PLACES): RowGroup {
   const plan = planReplay(saved + behind);
   return {
-    name: `restart-${saved / 1_000}k`,
-    sides: ['workerd'],
+    name: `restart-${saved / 1_000}k${place === 'own' ? '' : `-${place}`}`,
+    sides: PLACES[place].sides,
     run: (context, record) =>
       withBroker(async (broker) => {
         const supply = seedEvents(plan);
         await seed(broker, takeEvents(supply, saved));
         const directory = createTemporaryDirectory();
         const storage = join(directory, 'storage');
-        const first = await Server.start(context.target, broker, { storage, variables: SAVES_SOON });
+        const checkpoint: Readonly<Record<string, string>> =
+          place === 'own' ? {} : { CELLOS_SERVER_CHECKPOINT: place === 'file' ? `file:${storage}` : place };
+        const first = await Server.start(context.target, broker, {
+          storage,
+          variables: { ...SAVES_SOON, ...checkpoint },
+        });
         try {
-          await first.whenLogged(/leaving the broker/);
+          // A process saves at the latest when it is stopped; every ten seconds is soon enough to see it do so.
           await first.whenLogged(new RegExp(`checkpoint saved.*"cursor":${saved}\\b`));
         } finally {
           await first.stop();
@@ -69,7 +78,7 @@ export function restart({ saved, behind }: Sizes['restart']): RowGroup {
           broker,
           record,
           async (server) => {
-            const title = `checkpoint of ${saved.toLocaleString('en')} events, ${behind.toLocaleString('en')} behind`;
+            const title = `${PLACES[place].title} of ${saved.toLocaleString('en')} events, ${behind.toLocaleString('en')} behind`;
             record.lower(`start to ready, ${title}`, 'ms', server.readyMs);
             record.check(
               server.hasLogged(new RegExp(`checkpoint restored.*"cursor":${saved}\\b`)),
@@ -77,7 +86,7 @@ export function restart({ saved, behind }: Sizes['restart']): RowGroup {
             );
             await checkReplayed(server, plan, record);
           },
-          { storage, variables: LOGS_RESTORING },
+          { storage, variables: { ...LOGS_RESTORING, ...checkpoint } },
         );
         removeTemporaryDirectory(directory);
       }),
