@@ -1,5 +1,5 @@
-// How fast frames are handed to sockets where the runtime takes whatever it is given and does not tell what waits: so many bytes a
-// turn, and nothing more while it is still at work on the last.
+// How fast frames are handed to sockets where the runtime takes whatever it is given, and does not tell what waits or keeps it at
+// several times its size: so many bytes a turn, and nothing more while it is still at work on the last.
 import { FEED_TURN_MS } from './limits.ts';
 import type { Clock } from './ports.ts';
 
@@ -10,7 +10,7 @@ export interface PaceLimits {
   readonly busyMsPerSession: number;
 }
 
-/** Where sockets tell what waits, that is pace enough. */
+/** Where sockets tell what waits and share what they keep, that is pace enough. */
 export const UNPACED: PaceLimits = { turnBytes: Number.POSITIVE_INFINITY, busyMsPerSession: 0 };
 
 export class FeedPace {

@@ -71,7 +71,7 @@ export const HISTORY_READERS = 4;
 /** How often the feed looks after sessions that could not be sent to, and how often at all of them. */
 export const FEED_RETRY_MS = 50;
 export const FEED_SWEEP_MS = 1000;
-/** A moment in which a runtime that does not tell what waits can pass on what it was given. */
+/** A moment in which a runtime whose sockets are paced can pass on what it was given. */
 export const FEED_TURN_MS = 1;
 /** How often at most the log says that history cannot be read. */
 export const FEED_REPORT_MS = 10_000;

@@ -13,6 +13,7 @@ import {
   parseConfig,
 } from '../../src/config.ts';
 import { ControlPlane } from '../../src/control-plane.ts';
+import { type PaceLimits, UNPACED } from '../../src/feed-pace.ts';
 import { createLogger } from '../../src/logger.ts';
 import { toConnectionOptions } from '../../src/nats-connection.ts';
 import { NatsEventLog } from '../../src/nats-event-log.ts';
@@ -46,11 +47,13 @@ export interface ProcessHost {
   readonly listen: (app: ServerApp, bind: Config['bind']) => Promise<Listener>;
   readonly onSignal: (signal: Signal, run: () => void) => void;
   readonly exit: (code: number) => never;
+  /** How fast its sockets are handed frames; by default as fast as they come. */
+  readonly pace?: PaceLimits;
 }
 
 /** Runs the server until a signal ends it. */
 export async function runServer(host: ProcessHost): Promise<void> {
-  const { clock } = host;
+  const { clock, pace = UNPACED } = host;
   const config = await orExit(host, () => parseConfig(host.environment, host.capabilities));
   const logger = createLogger(config.logLevel, host.writeLine);
   const link: LinkOptions = {
@@ -65,6 +68,7 @@ export async function runServer(host: ProcessHost): Promise<void> {
     clock,
     logger,
     skipReplay: config.skipReplay,
+    pace,
     checkpoint: kept && new Checkpoint(kept.store, logger),
   });
   const app = createApp({
