@@ -36,6 +36,8 @@ export class FeedPace {
   spend(bytes: number): void {
     if (this.#limits.turnBytes === Number.POSITIVE_INFINITY) return;
     this.#spent += bytes;
+    // A few frames now and then are not worth a timer each.
+    if (this.left > this.#limits.turnBytes / 2) return;
     this.#cancel ??= this.#clock.after(FEED_TURN_MS, () => {
       this.#cancel = null;
       const wasExhausted = this.left <= 0;
