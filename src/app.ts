@@ -8,7 +8,7 @@ import type { ControlPlane } from './control-plane.ts';
 import { preflight, problemResponse } from './http.ts';
 import type { Clock, Log, UpgradeSocket } from './ports.ts';
 import { ProblemError, toProblem, unavailable } from './problems.ts';
-import { canonicalPath, rawPathOf } from './query.ts';
+import { canonicalPath, minCursorOf, rawPathOf } from './query.ts';
 import { cellRoutes } from './routes/cells.ts';
 import { eventRoutes } from './routes/events.ts';
 import { FEED_PATH, feedRoutes } from './routes/feed.ts';
@@ -67,11 +67,12 @@ export function createEntrance(options: EntranceOptions): ServerApp {
   const app = new Hono<{ Bindings: RequestBindings }>({
     getPath: (request, context) => context?.env?.path ?? request.url,
   });
-  formationRoutes(app, answer);
-  cellRoutes(app, answer);
-  eventRoutes(app, answer);
+  const answerInTime = whenReached(answer);
+  formationRoutes(app, answerInTime);
+  cellRoutes(app, answerInTime);
+  eventRoutes(app, answerInTime);
   feedRoutes(app, answer);
-  metaRoutes(app, answer);
+  metaRoutes(app, answerInTime);
   app.notFound((c) => problemResponse(noHandler(c.req.method, c.req.path)));
   app.onError((error) => {
     const problem = toProblem(error);
@@ -105,6 +106,20 @@ export function createEntrance(options: EntranceOptions): ServerApp {
       };
       return hold === undefined || notReady() === null ? route() : hold().then(route);
     },
+  };
+}
+
+/** A GET that asks for `min_cursor` is answered when the view has it (contract, section 5, Further). */
+function whenReached(answer: Answer): Answer {
+  return (c, work, body) => {
+    const { method, url } = c.req;
+    const position = method === 'GET' || method === 'HEAD' ? minCursorOf(url) : null;
+    if (position === null) return answer(c, work, body);
+    const waiting = async (server: Server) => {
+      await server.controlPlane.whenReached(position);
+      return work(server);
+    };
+    return answer(c, waiting, body);
   };
 }
 

@@ -36,6 +36,8 @@ type FormationRow = readonly [
   updatedAt: string | null,
   firstSeq: Position,
   version: Position,
+  /** Absent in format 1. */
+  receipts?: readonly (readonly [key: string, request: string, seq: Position])[],
 ];
 
 type CellRow = readonly [
@@ -66,6 +68,7 @@ export function pieceOfFormation(record: Formation): Piece {
     record.updatedAt,
     record.firstSeq,
     record.version,
+    (record.receipts ?? []).map(({ key, request, seq }) => [key, request, seq] as const),
   ];
   return { record, text: JSON.stringify(row) };
 }
@@ -121,6 +124,7 @@ export function parseBlock(text: string, block: number): { formations: Formation
   for (const row of JSON.parse(text) as readonly (FormationRow | CellRow)[]) {
     if (row[0] === FORMATION) {
       const [, id, name, phase, reason, failedCells, document, createdAt, updatedAt, firstSeq, version] = row;
+      const receipts = (row[11] ?? []).map(([key, request, seq]) => ({ key, request, seq }));
       formations.push({
         id,
         name,
@@ -130,6 +134,7 @@ export function parseBlock(text: string, block: number): { formations: Formation
         document,
         createdAt,
         updatedAt,
+        receipts: receipts.length === 0 ? null : receipts,
         firstSeq,
         version,
         json: null,

@@ -6,7 +6,9 @@ import type { LogAnchor } from './ports.ts';
 import { encodeUtf8 } from './utf8.ts';
 
 /** Raised whenever a head or a block is spelled in another way. */
-const FORMAT = 1;
+const FORMAT = 2;
+/** What is understood: the blocks of format 1 know no receipts. */
+const READABLE: ReadonlySet<unknown> = new Set([1, FORMAT]);
 
 /** The seal ends the text and covers what is before it. */
 const SEAL = /,"sha256":"([0-9a-f]{64})"\}$/;
@@ -14,7 +16,7 @@ const SEAL = /,"sha256":"([0-9a-f]{64})"\}$/;
 const wholeNumber = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const headSchema = v.strictObject({
-  format: v.literal(FORMAT),
+  format: v.number(),
   epoch: v.string(),
   cursor: wholeNumber,
   timestamp: v.nullable(v.strictObject({ seq: wholeNumber, nanos: v.string() })),
@@ -62,7 +64,7 @@ export async function writeHead({ anchor, blocks }: CheckpointHead): Promise<str
 export async function readHead(text: string): Promise<CheckpointHead> {
   const value = parseJson(text);
   // Another format may be sealed in another way.
-  if ((value as { format?: unknown } | null)?.format !== FORMAT) {
+  if (!READABLE.has((value as { format?: unknown } | null)?.format)) {
     throw new UnusableCheckpointError('the head is of another format');
   }
   const seal = SEAL.exec(text);

@@ -1,6 +1,6 @@
 // CloudEvents in and out: decoding a log entry once, the envelope of our own events, and feed frames spliced from the
 // published text, never serialised again (design D4).
-import type { EventEntry, FormationPhase, Position } from './model.ts';
+import type { EventEntry, FormationPhase, Position, RequestMark } from './model.ts';
 import type { LogEntry } from './ports.ts';
 import { decodeUtf8 } from './utf8.ts';
 
@@ -48,6 +48,7 @@ export interface FormationEvent {
   readonly reason: string | null;
   /** JSON text, with `created` only. */
   readonly document: string | null;
+  readonly mark: RequestMark | null;
 }
 
 /** The event as JSON text (contract, section 4); the document is spliced in as it is spelled. */
@@ -68,7 +69,12 @@ export function formationEventText(event: FormationEvent): string {
     type: `${TYPE_PREFIX}${phaseSegment(event.phase)}`,
     datacontenttype: 'application/json',
   });
-  const tail = JSON.stringify({ time: event.time.toISOString(), traceparent: event.traceparent });
+  const tail = JSON.stringify({
+    time: event.time.toISOString(),
+    traceparent: event.traceparent,
+    // Names of extension attributes are lower-case letters and digits.
+    ...(event.mark === null ? {} : { idempotencykey: event.mark.key, requestdigest: event.mark.request }),
+  });
   return `${head.slice(0, -1)},"data":${dataWithDocument},${tail.slice(1)}`;
 }
 

@@ -4,15 +4,16 @@ import type { Checkpoint } from './checkpoint.ts';
 import { CheckpointKeeper } from './checkpoint-keeper.ts';
 import { whenRestored } from './checkpoint-start.ts';
 import { decodeEntry, frameText } from './cloudevents.ts';
+import { EventWatches } from './event-watches.ts';
 import { toFact } from './facts.ts';
 import { Feed } from './feed.ts';
 import { type PaceLimits, UNPACED } from './feed-pace.ts';
 import { isServing, nextPhase, type Phase, type PhaseEvent } from './lifecycle.ts';
-import { BROKER_GRACE_MS, RING_BYTES } from './limits.ts';
+import { BROKER_GRACE_MS, MIN_CURSOR_TIMEOUT_MS, RING_BYTES } from './limits.ts';
 import type { Position } from './model.ts';
 import type { Clock, EventLog, Log, LogAnchor, LogBounds, LogEntry } from './ports.ts';
-import { unavailable } from './problems.ts';
-import { advance, evolve, initialState, type ProjectionState } from './projection.ts';
+import { ProblemError, unavailable } from './problems.ts';
+import { advance, evolve, initialState, type ProjectionState, retain } from './projection.ts';
 import { Snapshots } from './snapshots.ts';
 import { Waiters } from './waiters.ts';
 
@@ -35,6 +36,7 @@ export interface ControlPlaneOptions {
 export class ControlPlane {
   readonly log: EventLog;
   readonly feed: Feed;
+  readonly watches = new EventWatches();
   readonly #clock: Clock;
   readonly #logger: Log;
   readonly #skipReplay: boolean;
@@ -150,6 +152,33 @@ export class ControlPlane {
     cancel();
   }
 
+  /**
+   * Resolves with true once the view has everything that the log held when this was called; with false when that cannot be told
+   * before the signal.
+   */
+  async whenCurrent(signal: AbortSignal): Promise<boolean> {
+    try {
+      const { lastSeq } = await this.log.bounds();
+      await this.whenApplied(lastSeq, signal);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** Resolves once the view has `position`; 504 with the cursor when it has not within the contract's 3 s. */
+  async whenReached(position: Position): Promise<void> {
+    try {
+      await this.whenApplied(position, AbortSignal.timeout(MIN_CURSOR_TIMEOUT_MS));
+    } catch (error) {
+      if (error instanceof ProblemError) throw error;
+      const { cursor } = this.#state;
+      throw new ProblemError('cursor-timeout', `the view is at ${cursor}, not yet at ${position}`, {
+        extensions: { cursor },
+      });
+    }
+  }
+
   /** Resolves once the projection has `position`. Rejects with the signal's reason, or 503 when it will never come. */
   whenApplied(position: Position, signal: AbortSignal): Promise<void> {
     if (this.#state.cursor >= position) return Promise.resolve();
@@ -178,6 +207,7 @@ export class ControlPlane {
     this.#startedAt = this.#clock.now();
     // A view that starts at the tail begins with what comes after it.
     if (first) advance(this.#state, after);
+    retain(this.#state, bounds.firstSeq);
     this.#endGrace();
     this.#transition('opened');
     this.feed.setEpoch(bounds.epoch);
@@ -189,7 +219,8 @@ export class ControlPlane {
     const decoded = decodeEntry(entry);
     const { warning } = evolve(this.#state, decoded.seq, toFact(decoded));
     if (warning !== null) this.#logger.warn('event skipped', { seq: decoded.seq, reason: warning });
-    const { seq, subject, text } = decoded;
+    const { seq, subject, text, event } = decoded;
+    this.watches.notice(seq, event);
     // While nobody can be connected the feed is not fed: keeping the frames of a replay would cost a fifth of its time.
     if (this.serving) {
       if (text === null) this.feed.advance(seq);

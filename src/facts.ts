@@ -2,7 +2,7 @@
 // taken, nothing throws. What a fact does to the view is the projection's.
 import { parseUuid } from './ids.ts';
 import { memberOf } from './json-text.ts';
-import type { CellFact, EventEntry, Fact, FormationPhase } from './model.ts';
+import type { CellFact, EventEntry, Fact, FormationPhase, RequestMark } from './model.ts';
 
 const FORMATION_PREFIXES = ['dev.cellos.events.cell.formation.v1.', 'io.cellos.formation.v1.'] as const;
 
@@ -65,6 +65,7 @@ function formationFact(event: Members, text: string, phase: FormationPhase): Fac
     reason: stringOrNull(data['reason']) || null,
     failedCells: failedCells.length > 0 ? failedCells : null,
     time: stringOrNull(event['time']),
+    mark: markOf(event),
     document(isNew) {
       const carried = data['document'] !== undefined && data['document'] !== null;
       if (!carried && !isNew) return null;
@@ -72,6 +73,10 @@ function formationFact(event: Members, text: string, phase: FormationPhase): Fac
       return carried ? memberOf(dataText, 'document') : dataText;
     },
   };
+}
+
+function markOf({ idempotencykey: key, requestdigest: request }: Members): RequestMark | null {
+  return typeof key === 'string' && typeof request === 'string' ? { key, request } : null;
 }
 
 /** The integer at `data.exitCode` as it was spelled; 1.0, 1e3, -0 and what does not fit 64 bits are not integers. */

@@ -17,13 +17,22 @@ const JSON_HEADERS = { ...CORS_HEADERS, 'content-type': 'application/json' };
 export type ResponseBody = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
 
 /** 200 (or another status) with a JSON text, its bytes, or a stream of them. */
-export function json(body: ResponseBody, status = 200): Response {
-  return new Response(body, { status, headers: JSON_HEADERS });
+export function json(
+  body: ResponseBody,
+  status = 200,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return new Response(body, { status, headers: { ...JSON_HEADERS, ...headers } });
 }
 
 /** 204. */
-export function noContent(): Response {
-  return new Response(null, { status: 204, headers: CORS_HEADERS });
+export function noContent(headers: Readonly<Record<string, string>>): Response {
+  return new Response(null, { status: 204, headers: { ...CORS_HEADERS, ...headers } });
+}
+
+/** 304. */
+export function notModified(headers: Readonly<Record<string, string>>): Response {
+  return new Response(null, { status: 304, headers: { ...CORS_HEADERS, ...headers } });
 }
 
 /** The answer to OPTIONS on any path. */

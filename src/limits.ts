@@ -21,6 +21,14 @@ export const MAX_CELLS_LIMIT = 1000;
 
 /** A write, from the request to our own projection: leaves room below the contract's 5 s for the answer itself. */
 export const WRITE_TIMEOUT_MS = 4500;
+/** A publish that is not acknowledged by then is looked for in the log: leaves time for that, and for a second try. */
+export const ACKNOWLEDGEMENT_TIMEOUT_MS = 1500;
+/** Pause before a write that met no connection in the middle tries on. */
+export const WRITE_RETRY_MS = 100;
+/** How long a read waits for the view to reach the sequence that it asks for; the contract's figure. */
+export const MIN_CURSOR_TIMEOUT_MS = 3000;
+/** Longest Idempotency-Key, in characters; the contract's figure. */
+export const MAX_IDEMPOTENCY_KEY_CHARACTERS = 255;
 /** How often a name may turn out to be taken by a finished formation while we derive the next id. */
 export const MAX_ADMISSION_ATTEMPTS = 20;
 /** Payload bytes in one page of history, for the feed and for GET /v1/events; a single event may be larger. */

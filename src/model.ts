@@ -28,6 +28,14 @@ export interface EventEntry {
   readonly event: unknown;
 }
 
+/** What an event carries of the request that made it, when that had an Idempotency-Key: two digests (idempotency.ts). */
+export interface RequestMark {
+  /** Of method, path and key: what one request is told from another by. SHA-256 in base64url. */
+  readonly key: string;
+  /** Of the body: what a request must have in common with the one that it repeats. */
+  readonly request: string;
+}
+
 /** What a formation event says. */
 export interface FormationFact {
   readonly kind: 'formation';
@@ -38,6 +46,7 @@ export interface FormationFact {
   readonly reason: string | null;
   readonly failedCells: readonly string[] | null;
   readonly time: string | null;
+  readonly mark: RequestMark | null;
   /** The JSON text of `data.document`, or of the whole `data` when asked for a new record; null when neither applies. */
   readonly document: (isNew: boolean) => string | null;
 }
@@ -59,6 +68,11 @@ export interface CellFact {
 /** What one log entry means to the projection. `warning` is for the operator's log. */
 export type Fact = FormationFact | CellFact | { readonly kind: 'none'; readonly warning: string | null };
 
+/** A request with an Idempotency-Key, and its event. */
+export interface Receipt extends RequestMark {
+  readonly seq: Position;
+}
+
 /** A formation as projected. Only projection.ts changes one, but for what is kept by others. */
 export interface Formation {
   readonly id: string;
@@ -70,6 +84,8 @@ export interface Formation {
   document: string;
   createdAt: string | null;
   updatedAt: string | null;
+  /** Requests that made events of it which the log may still hold, oldest first; null for none. */
+  receipts: Receipt[] | null;
   /** Sequence of the event that created the record: decides which holder of a name is the newest. */
   readonly firstSeq: Position;
   /** Sequence of the last event that changed the record or one of its cells. */

@@ -16,10 +16,10 @@ import {
   type BrokerLink,
   closeConnection,
   describeError,
+  isConflict,
   type LinkOptions,
   NO_MESSAGE,
   openLink,
-  WRONG_LAST_SEQUENCE,
 } from './nats-link.ts';
 import { getOrAddStream } from './nats-stream.ts';
 import { type CheckpointObjects, EventLogError } from './ports.ts';
@@ -68,7 +68,7 @@ export class NatsCheckpointObjects implements CheckpointObjects {
         const { revision } = await store.putBlob({ name: HEAD }, bytes, { previousRevision: after });
         return revision;
       } catch (error) {
-        if (apiErrorCode(error) === WRONG_LAST_SEQUENCE) return null;
+        if (isConflict(error)) return null;
         throw error;
       }
     });

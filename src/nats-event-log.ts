@@ -13,15 +13,17 @@ import {
   type LinkOptions,
   NO_MESSAGE,
   openLink,
-  WRONG_LAST_SEQUENCE,
+  toLogError,
 } from './nats-link.ts';
 import { type Delivery, PullConsumer } from './nats-pull.ts';
 import { type Anchor, boundsOf, getOrCreateStream, STREAM } from './nats-stream.ts';
 import { NatsTail } from './nats-tail.ts';
+import { NextAnswer } from './next-answer.ts';
 import {
   type EventLog,
   EventLogError,
   type Log,
+  type LogAcknowledgement,
   type LogAnchor,
   type LogBounds,
   type LogEntry,
@@ -49,7 +51,7 @@ export class NatsEventLog implements EventLog {
   #closed = false;
   #running: Promise<void> = Promise.resolve();
   #wake: () => void = () => {};
-  #boundsUnderWay: Promise<LogBounds> | null = null;
+  readonly #bounds = new NextAnswer(() => this.#askBounds());
 
   constructor(options: NatsEventLogOptions) {
     this.#options = options;
@@ -105,18 +107,23 @@ export class NatsEventLog implements EventLog {
     });
   }
 
-  async publish(subject: string, payload: Uint8Array, options: LogPublishOptions): Promise<Position> {
+  async publish(
+    subject: string,
+    payload: Uint8Array,
+    { messageId, expectedLast, expectedLastOnSubject, signal }: LogPublishOptions,
+  ): Promise<LogAcknowledgement> {
     const link = this.#require();
-    return this.#guard(link, options.signal, async () => {
-      const acknowledgement = await link.nc.jetstream().publish(subject, payload, {
-        msgID: options.messageId,
-        timeout: limits.WRITE_TIMEOUT_MS,
-        expect:
-          options.expectedLastOnSubject === undefined
-            ? { streamName: STREAM }
-            : { streamName: STREAM, lastSubjectSequence: options.expectedLastOnSubject },
+    return this.#guard(link, signal, async () => {
+      const { seq, duplicate } = await link.nc.jetstream().publish(subject, payload, {
+        msgID: messageId,
+        timeout: limits.ACKNOWLEDGEMENT_TIMEOUT_MS,
+        expect: {
+          streamName: STREAM,
+          ...(expectedLast === undefined ? {} : { lastSequence: expectedLast }),
+          ...(expectedLastOnSubject === undefined ? {} : { lastSubjectSequence: expectedLastOnSubject }),
+        },
       });
-      return acknowledgement.seq;
+      return { seq, isDuplicate: duplicate };
     });
   }
 
@@ -134,12 +141,8 @@ export class NatsEventLog implements EventLog {
     });
   }
 
-  /** Asked of the broker; callers at the same time share one answer. */
   bounds(): Promise<LogBounds> {
-    if (this.#boundsUnderWay === null) {
-      this.#boundsUnderWay = this.#askBounds().finally(() => (this.#boundsUnderWay = null));
-    }
-    return this.#boundsUnderWay;
+    return this.#bounds.get();
   }
 
   async close(): Promise<void> {
@@ -282,9 +285,7 @@ export class NatsEventLog implements EventLog {
     try {
       return await Promise.race([run(), link.lost, aborted.promise]);
     } catch (error) {
-      if (error instanceof EventLogError) throw error;
-      const code = apiErrorCode(error) === WRONG_LAST_SEQUENCE ? 'conflict' : 'unavailable';
-      throw new EventLogError(code, error instanceof Error ? error.message : String(error), error);
+      throw toLogError(error);
     } finally {
       signal.removeEventListener('abort', onAbort);
     }

@@ -73,6 +73,44 @@ export function apiErrorCode(error: unknown): number | undefined {
   return (error as { api_error?: { err_code?: number } } | null)?.api_error?.err_code;
 }
 
-/** JetStream's number for an expectation of a publish that did not hold, and for a message that is not there. */
-export const WRONG_LAST_SEQUENCE = 10_071;
+/** JetStream's number for a message that is not there. */
 export const NO_MESSAGE = 10_037;
+
+// An expectation of a publish that did not hold: what single servers say, and what clusters say from 2.12 on.
+const CONFLICTS = new Set([10_071, 10_164]);
+
+/** The message is too large; the account, the server or the disk has no room. */
+const FULL = new Set([10_054, 10_002, 10_023, 10_028, 10_047]);
+
+/** The stream did not store the message, and the text says why: that it has its maximum of messages or bytes, or anything else. */
+const STORE_FAILED = 10_077;
+
+const NO_STREAM = 10_059;
+
+/** Whether an expectation of a publish did not hold. */
+export function isConflict(error: unknown): boolean {
+  return CONFLICTS.has(apiErrorCode(error) ?? 0);
+}
+
+/** What any failure of a request to the broker means to the log's callers. */
+export function toLogError(error: unknown): EventLogError {
+  if (error instanceof EventLogError) return error;
+  return new EventLogError(
+    logErrorCode(error),
+    error instanceof Error ? error.message : String(error),
+    error,
+  );
+}
+
+function logErrorCode(error: unknown): EventLogError['code'] {
+  if (isConflict(error)) return 'conflict';
+  const number = apiErrorCode(error);
+  const { code, message = '' } = (error ?? {}) as { code?: string; message?: string };
+  if (number === undefined) {
+    // Nobody listens for the stream's subjects; the client itself refuses what the broker would not take.
+    if (code === '503') return 'unreachable';
+    return code === 'MAX_PAYLOAD_EXCEEDED' ? 'full' : 'unavailable';
+  }
+  if (FULL.has(number) || (number === STORE_FAILED && message.includes('maximum'))) return 'full';
+  return number === NO_STREAM ? 'unreachable' : 'unavailable';
+}

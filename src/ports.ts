@@ -53,7 +53,16 @@ export interface LogPublishOptions {
   readonly messageId: string;
   /** Refuse with `conflict` unless this is the last sequence on the subject; 0 = the subject is empty. */
   readonly expectedLastOnSubject?: Position;
+  /** Refuse with `conflict` unless this is the last sequence of all. */
+  readonly expectedLast?: Position;
   readonly signal: AbortSignal;
+}
+
+/** What the log says of a message that it holds. */
+export interface LogAcknowledgement {
+  readonly seq: Position;
+  /** It was there before, under the same message id, whatever its content. */
+  readonly isDuplicate: boolean;
 }
 
 /**
@@ -73,20 +82,21 @@ export interface EventLog {
   /** Moves to a fresh connection without a gap, where connections may not grow old. Rejects, and changes nothing, when it cannot. */
   renew: () => Promise<void>;
   read: (options: LogReadOptions) => Promise<LogPage>;
-  /** Resolves with the entry's sequence once the log has acknowledged it. */
-  publish: (subject: string, payload: Uint8Array, options: LogPublishOptions) => Promise<Position>;
+  /** Resolves once the log has acknowledged the entry. */
+  publish: (subject: string, payload: Uint8Array, options: LogPublishOptions) => Promise<LogAcknowledgement>;
   /** The last entry on a subject, or null. */
   last: (subject: string, signal: AbortSignal) => Promise<LogEntry | null>;
+  /** Not older than the call. */
   bounds: () => Promise<LogBounds>;
   close: () => Promise<void>;
 }
 
 /**
- * `unreachable`: there is no connection, nothing was sent. `unavailable`: no answer, whatever was sent may have arrived.
- * `conflict`: the expectation of a publish did not hold.
+ * `unreachable`: there is no connection or no stream, nothing was stored. `unavailable`: no answer, whatever was sent may have
+ * arrived. `conflict`: the expectation of a publish did not hold. `full`: the log refuses the message for its size, or for that of all.
  */
 export class EventLogError extends Error {
-  readonly code: 'unreachable' | 'unavailable' | 'conflict';
+  readonly code: 'unreachable' | 'unavailable' | 'conflict' | 'full';
 
   constructor(code: EventLogError['code'], message: string, cause?: unknown) {
     super(message, { cause });

@@ -12,6 +12,10 @@ export const PROBLEMS = {
   'unsupported-media-type': { status: 415, title: 'Unsupported Media Type' },
   'method-not-allowed': { status: 405, title: 'Method Not Allowed' },
   'service-unavailable': { status: 503, title: 'Event store unavailable' },
+  'event-store-full': { status: 507, title: 'Event store full' },
+  'idempotency-key-reused': { status: 422, title: 'Idempotency Key Reused' },
+  'precondition-failed': { status: 412, title: 'Precondition Failed' },
+  'cursor-timeout': { status: 504, title: 'Cursor Timeout' },
   'formation/cycle': { status: 400, title: 'Formation rejected: authority cycle' },
   'formation/no-coordinator': { status: 400, title: 'Formation rejected: no coordinator' },
   'formation/authority-not-narrowing': {
@@ -54,8 +58,17 @@ export class ProblemError extends Error {
 
 /** The event log cannot be written or read now; the client should try again. */
 export function unavailable(detail: string, cause?: unknown): ProblemError {
+  return retryLater('service-unavailable', detail, cause);
+}
+
+/** What may be otherwise in a moment. */
+export function retryLater(
+  code: 'service-unavailable' | 'event-store-full',
+  detail: string,
+  cause?: unknown,
+): ProblemError {
   const headers = { 'retry-after': String(RETRY_AFTER_SECONDS) };
-  return new ProblemError('service-unavailable', detail, { headers, cause });
+  return new ProblemError(code, detail, { headers, cause });
 }
 
 /** Anything thrown, as a problem: what is not ours becomes a 500 that says nothing of it. */

@@ -11,6 +11,7 @@ import type {
   FormationStatus,
   Position,
 } from './model.ts';
+import { forgetReceiptsBefore, indexReceipts, keepReceipt, type ReceiptIndex } from './receipts.ts';
 
 /** All formations of one name, oldest first, how many of them are live, and the newest of these. */
 interface NameHolders {
@@ -27,6 +28,10 @@ export interface ProjectionState {
   readonly names: Map<string, NameHolders>;
   /** Cells by the formation they name, whether that one is known or not. */
   readonly cellsByFormation: Map<string, Set<Cell>>;
+  /** The formations' receipts by their keys. */
+  readonly receipts: ReceiptIndex;
+  /** The log's oldest entry, as far as is known: receipts of older ones are of no use. */
+  firstSeq: Position;
   /** Sequence of the last change of any formation (or of a cell shown in one), and of any cell. */
   formationsVersion: Position;
   cellsVersion: Position;
@@ -60,6 +65,8 @@ export function initialState(cursor: Position = 0): ProjectionState {
     cells: new Map(),
     names: new Map(),
     cellsByFormation: new Map(),
+    receipts: new Map(),
+    firstSeq: 0,
     formationsVersion: cursor,
     cellsVersion: cursor,
   };
@@ -83,11 +90,18 @@ export function advance(state: ProjectionState, seq: Position): void {
   if (seq > state.cursor) state.cursor = seq;
 }
 
+/** The log holds nothing before `firstSeq` any more. */
+export function retain(state: ProjectionState, firstSeq: Position): void {
+  state.firstSeq = firstSeq;
+  forgetReceiptsBefore(state.receipts, firstSeq);
+}
+
 /** Puts a record that was saved into the view, in any order. False, and nothing done, when the id is already there. */
 export function restoreFormation(state: ProjectionState, formation: Formation): boolean {
   if (state.formations.has(formation.id)) return false;
   state.formations.set(formation.id, formation);
   index(state, formation);
+  indexReceipts(state.receipts, formation);
   return true;
 }
 
@@ -138,6 +152,7 @@ function applyFormation(state: ProjectionState, seq: Position, fact: FormationFa
       document: fact.document(true) ?? 'null',
       createdAt: fact.time,
       updatedAt: fact.time,
+      receipts: null,
       firstSeq: seq,
       version: seq,
       json: null,
@@ -161,6 +176,8 @@ function applyFormation(state: ProjectionState, seq: Position, fact: FormationFa
       noteLife(state.names.get(name), formation);
     }
   }
+  if (fact.mark !== null)
+    keepReceipt(state.receipts, formation, fact.mark, { seq, firstSeq: state.firstSeq });
   touchFormation(state, formation, seq);
   return CHANGED;
 }

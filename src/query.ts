@@ -49,22 +49,25 @@ export function canonicalPath(path: string): string | null {
   return segments.join('/');
 }
 
-/** The query's pairs in order. Empty pairs are ignored, `+` is a space; throws 400 when something is not UTF-8. */
-export function parseQuery(url: string): [name: string, value: string][] {
+/** The query's pairs in order, decoded; null for what is not UTF-8. Empty pairs are ignored, `+` is a space. */
+function* pairsOf(url: string): Generator<[name: string | null, value: string | null]> {
   const [whole = ''] = url.split('#', 1);
   const start = whole.indexOf('?');
-  if (start < 0) return [];
-  const pairs: [string, string][] = [];
+  if (start < 0) return;
   for (const pair of whole.slice(start + 1).split('&')) {
     if (pair === '') continue;
     const split = pair.indexOf('=');
-    const [name, value] = (split < 0 ? [pair, ''] : [pair.slice(0, split), pair.slice(split + 1)]).map(
-      (part) => percentDecode(part.replaceAll('+', ' ')),
-    ) as [string | null, string | null];
-    if (name === null || value === null) throw new ProblemError('bad-request', 'the query is not UTF-8');
-    pairs.push([name, value]);
+    const parts = split < 0 ? [pair, ''] : [pair.slice(0, split), pair.slice(split + 1)];
+    yield parts.map((part) => percentDecode(part.replaceAll('+', ' '))) as [string | null, string | null];
   }
-  return pairs;
+}
+
+/** The query's pairs in order. Throws 400 when something is not UTF-8. */
+export function parseQuery(url: string): [name: string, value: string][] {
+  return Array.from(pairsOf(url), ([name, value]) => {
+    if (name === null || value === null) throw new ProblemError('bad-request', 'the query is not UTF-8');
+    return [name, value];
+  });
 }
 
 /** The values of the known parameters. Throws 400 for one given twice and, if `strict`, for an unknown one. */
@@ -85,6 +88,21 @@ export function queryParameters<Name extends string>(
     values[name] = value;
   }
   return values as Partial<Record<Name, string>>;
+}
+
+/** The parameter of every GET that says how far the view must have come. */
+export const MIN_CURSOR = 'min_cursor';
+
+/** Its value, or null without one. Throws 400 when it is none, or given twice; what else is in the query is not looked at. */
+export function minCursorOf(url: string): number | null {
+  // Nearly no request has it: the name is found as it is, or with an escape in it.
+  if (!url.includes(MIN_CURSOR) && !url.includes('%')) return null;
+  const values = Array.from(pairsOf(url)).filter(([name]) => name === MIN_CURSOR);
+  if (values.length === 0) return null;
+  if (values.length > 1) {
+    throw new ProblemError('bad-request', `query parameter "${MIN_CURSOR}" is given more than once`);
+  }
+  return parseUnsigned(MIN_CURSOR, values[0]?.[1] ?? '\ufffd');
 }
 
 const MAX_UINT64 = 2n ** 64n - 1n;

@@ -41,6 +41,7 @@ const EVENT: FormationEvent = {
   failedCellIds: [],
   reason: null,
   document: '{"name":"demo","x":1.0}',
+  mark: null,
 };
 
 describe('decoding', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { json, noContent, preflight, problemResponse, readBody } from '../src/http.ts';
+import { json, noContent, notModified, preflight, problemResponse, readBody } from '../src/http.ts';
 import { MAX_BODY_BYTES } from '../src/limits.ts';
 import { ProblemError } from '../src/problems.ts';
 import { encodeUtf8 } from '../src/utf8.ts';
@@ -11,7 +11,8 @@ const EXPOSED = 'Cellos-Cursor, ETag, Link, Retry-After, Idempotent-Replayed';
 describe('answers', () => {
   test.each<[string, () => Response]>([
     ['json', () => json('{}')],
-    ['no content', noContent],
+    ['no content', () => noContent({})],
+    ['not modified', () => notModified({ etag: '"x"' })],
     ['preflight', preflight],
     ['problem', () => problemResponse(new ProblemError('not-found', 'x'))],
     [
@@ -48,8 +49,11 @@ describe('answers', () => {
       expect(await answer.text()).toBe('{"a":1.0}');
     }
     expect(json('[]').status).toBe(200);
-    const empty = noContent();
-    expect([empty.status, await empty.text()]).toEqual([204, '']);
+    const more = { 'cellos-cursor': '7' };
+    expect(json('[]', 200, more).headers.get('cellos-cursor')).toBe('7');
+    const empty = noContent(more);
+    expect([empty.status, await empty.text(), empty.headers.get('cellos-cursor')]).toEqual([204, '', '7']);
+    expect([notModified(more).status, notModified(more).headers.get('content-type')]).toEqual([304, null]);
   });
 
   test('HTTP-2 problems have their own content type, status and headers', async () => {

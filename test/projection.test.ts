@@ -197,6 +197,7 @@ describe('holders of a name', () => {
       reason: null,
       failedCells: null,
       time: null,
+      mark: null,
       document: () => '{}',
     });
     const time = (name: (at: number) => string) => {

@@ -1,21 +1,24 @@
 // /v1/cells: list with filters, get.
-import { json } from '../http.ts';
+import { entityTag } from '../entity-tags.ts';
 import { parseUuid } from '../ids.ts';
 import { MAX_CELLS_LIMIT } from '../limits.ts';
 import type { CellState } from '../model.ts';
 import { ProblemError } from '../problems.ts';
 import { holderOf, type ProjectionState } from '../projection.ts';
-import { parseUnsigned, queryParameters } from '../query.ts';
+import { MIN_CURSOR, parseUnsigned, queryParameters } from '../query.ts';
 import { excerpt } from '../text.ts';
-import type { Answer, App } from './routing.ts';
+import { type Answer, type App, view } from './routing.ts';
 
 const STATES: readonly CellState[] = ['pending', 'running', 'destroyed'];
 
 export function cellRoutes(app: App, answer: Answer): void {
   app.get('/v1/cells', (c) => {
-    const query = queryParameters(c.req.url, ['state', 'formation', 'limit'], { strict: true });
+    const query = queryParameters(c.req.url, ['state', 'formation', 'limit', MIN_CURSOR], { strict: true });
     if (query.state === undefined && query.formation === undefined && query.limit === undefined) {
-      return answer(c, ({ controlPlane, toBody }) => json(toBody(controlPlane.snapshots.cells())));
+      return answer(c, (server) => {
+        const { snapshots, state, epoch } = server.controlPlane;
+        return view(c, server, entityTag(epoch, state.cellsVersion), () => snapshots.cells());
+      });
     }
     const { formation } = query;
     const selection = {
@@ -24,21 +27,25 @@ export function cellRoutes(app: App, answer: Answer): void {
         ? {}
         : { limit: Math.min(parseUnsigned('limit', query.limit), MAX_CELLS_LIMIT) }),
     };
-    return answer(c, ({ controlPlane: { snapshots, state } }) =>
-      json(
+    return answer(c, (server) => {
+      const { snapshots, state, epoch } = server.controlPlane;
+      // Whom a name stands for may change with any formation.
+      const version = Math.max(state.cellsVersion, formation === undefined ? 0 : state.formationsVersion);
+      return view(c, server, entityTag(epoch, version), () =>
         snapshots.selectedCells(
           formation === undefined ? selection : { ...selection, formation: formationId(state, formation) },
         ),
-      ),
-    );
+      );
+    });
   });
 
   app.get('/v1/cells/:id', (c) =>
-    answer(c, ({ controlPlane }) => {
+    answer(c, (server) => {
+      const { snapshots, state, epoch } = server.controlPlane;
       const id = c.req.param('id');
-      const cell = controlPlane.state.cells.get(id);
+      const cell = state.cells.get(id);
       if (cell === undefined) throw new ProblemError('not-found', `cell "${excerpt(id)}" is not known`);
-      return json(controlPlane.snapshots.cell(cell));
+      return view(c, server, entityTag(epoch, cell.version), () => snapshots.cell(cell));
     }),
   );
 }

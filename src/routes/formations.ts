@@ -3,6 +3,7 @@ import * as v from 'valibot';
 
 import { decide } from '../admission.ts';
 import { parseDocument } from '../documents.ts';
+import { entityTag, weakEntityTag } from '../entity-tags.ts';
 import { json, noContent, readBody } from '../http.ts';
 import { parseUuid } from '../ids.ts';
 import { unportablePiece } from '../json-text.ts';
@@ -12,7 +13,16 @@ import { holderOf, initialState, liveHoldersOf, type ProjectionState } from '../
 import { describeIssue, statusChange } from '../schemas.ts';
 import { excerpt } from '../text.ts';
 import type { PhaseChange } from '../writer.ts';
-import { type Answer, type App, type Server, writeContext } from './routing.ts';
+import {
+  type Answer,
+  type App,
+  parseWriteHeaders,
+  type RequestContext,
+  type Server,
+  view,
+  writeContext,
+  writtenHeaders,
+} from './routing.ts';
 
 const TRANSITIONS: ReadonlySet<string> = new Set<FormationPhase>([
   'LAUNCHING',
@@ -29,6 +39,7 @@ const EMPTY_VIEW = initialState();
 
 export function formationRoutes(app: App, answer: Answer): void {
   app.post('/v1/formations', async (c) => {
+    const headers = parseWriteHeaders(c);
     const body = await readBody(c.req.raw);
     const parsed = parseDocument(body);
     if (!parsed.ok) throw new ProblemError('bad-request', parsed.detail);
@@ -36,25 +47,28 @@ export function formationRoutes(app: App, answer: Answer): void {
     const verdict = decide(document, EMPTY_VIEW);
     if (!verdict.ok) throw new ProblemError(verdict.code, verdict.detail);
     const work = async ({ writer }: Server) => {
-      const id = await writer.create(document, writeContext(c));
-      return json(JSON.stringify({ id, name: document.name, status: 'PENDING' }), 201);
+      const written = await writer.create(document, await writeContext(c, headers, body));
+      const { formationId: id } = written;
+      const created = JSON.stringify({ id, name: document.name, status: 'PENDING' });
+      return json(created, 201, writtenHeaders(written));
     };
     return answer(c, work, body);
   });
   app.get('/v1/formations', (c) =>
-    answer(c, ({ controlPlane, toBody }) =>
-      json(toBody(controlPlane.snapshots.formations(controlPlane.epoch))),
-    ),
+    answer(c, (server) => {
+      const { snapshots, state, epoch } = server.controlPlane;
+      // The body's cursor moves with every event; the formations may be those that the client has.
+      const tag = weakEntityTag(epoch, state.formationsVersion);
+      return view(c, server, tag, () => snapshots.formations(epoch));
+    }),
   );
 
   app.get('/v1/formations/by-name/:name', (c) =>
-    answer(c, ({ controlPlane: { snapshots, state } }) =>
-      json(snapshots.formation(byName(state, c.req.param('name')))),
-    ),
+    answer(c, (server) => record(c, server, byName(server.controlPlane.state, c.req.param('name')))),
   );
-  app.delete('/v1/formations/by-name/:name', (c) =>
-    answer(c, async ({ controlPlane: { state }, writer }) => {
-      const name = c.req.param('name');
+  app.delete('/v1/formations/by-name/:name', (c) => {
+    const name = c.req.param('name');
+    return remove(c, (state) => {
       const live = liveHoldersOf(state, name);
       if (live.length > 1) {
         const ids = live.map((formation) => formation.id).join(', ');
@@ -63,43 +77,57 @@ export function formationRoutes(app: App, answer: Answer): void {
           `formation name "${excerpt(name)}" has several live holders: ${ids}`,
         );
       }
-      await writer.changePhase(byName(state, name), DELETED, writeContext(c));
-      return noContent();
-    }),
-  );
+      return byName(state, name);
+    });
+  });
 
   app.post('/v1/formations/:id/status', async (c) => {
     const { raw } = c.req;
+    const headers = parseWriteHeaders(c);
     const id = requireUuid(c.req.param('id'));
     if (!isJson(raw.headers.get('content-type'))) {
       throw new ProblemError('unsupported-media-type', 'the content type is not application/json');
     }
     const body = await readBody(raw);
     const change = parseStatusChange(body);
-    const work = async ({ controlPlane: { state }, writer }: Server) => {
+    const work = async ({ writer }: Server) => {
+      const context = await writeContext(c, headers, body);
       // An unknown id goes before an unknown state (contract, section 5), so the state waits for the view.
-      const formation = knownId(state, id);
-      await writer.changePhase(formation, toPhaseChange(change), writeContext(c));
-      return noContent();
+      const phase = () => toPhaseChange(change);
+      const find = (state: ProjectionState) => knownId(state, id);
+      return noContent(writtenHeaders(await writer.changePhase(find, phase, context, headers.condition)));
     };
     return answer(c, work, body);
   });
 
   app.get('/v1/formations/:id', (c) =>
-    answer(c, ({ controlPlane: { snapshots, state } }) => {
+    answer(c, (server) => {
+      const { state } = server.controlPlane;
       const idOrName = c.req.param('id');
       const id = parseUuid(idOrName);
-      const formation = id === null ? byName(state, idOrName) : knownId(state, id);
-      return json(snapshots.formation(formation));
+      return record(c, server, id === null ? byName(state, idOrName) : knownId(state, id));
     }),
   );
   app.delete('/v1/formations/:id', (c) => {
     const id = requireUuid(c.req.param('id'));
-    return answer(c, async ({ controlPlane: { state }, writer }) => {
-      await writer.changePhase(knownId(state, id), DELETED, writeContext(c));
-      return noContent();
-    });
+    return remove(c, (state) => knownId(state, id));
   });
+
+  /** The second half of both DELETE routes. */
+  function remove(c: RequestContext, find: (state: ProjectionState) => Formation) {
+    const headers = parseWriteHeaders(c);
+    return answer(c, async ({ writer }) => {
+      const context = await writeContext(c, headers, '');
+      return noContent(
+        writtenHeaders(await writer.changePhase(find, () => DELETED, context, headers.condition)),
+      );
+    });
+  }
+}
+
+function record(c: RequestContext, server: Server, formation: Formation): Response {
+  const { snapshots, epoch } = server.controlPlane;
+  return view(c, server, entityTag(epoch, formation.version), () => snapshots.formation(formation));
 }
 
 function knownId(state: ProjectionState, id: string): Formation {

@@ -4,11 +4,13 @@ import type { Context, Hono } from 'hono';
 
 import { parseTraceparent } from '../cloudevents.ts';
 import type { ControlPlane } from '../control-plane.ts';
-import type { ResponseBody } from '../http.ts';
+import { type EntityTags, conditionOf, isWeakMatch } from '../entity-tags.ts';
+import { json, notModified, type ResponseBody } from '../http.ts';
+import { idempotencyKeyOf, markOf } from '../idempotency.ts';
 import type { UpgradeSocket } from '../ports.ts';
 import { ProblemError } from '../problems.ts';
 import { excerpt } from '../text.ts';
-import type { WriteContext, Writer } from '../writer.ts';
+import type { WriteContext, Writer, Written } from '../writer.ts';
 
 export interface RequestBindings {
   /** Who asks. */
@@ -72,7 +74,47 @@ export function noHandler(method: string, path: string): ProblemError {
   );
 }
 
-/** Who writes and on behalf of which trace. */
-export function writeContext(c: RequestContext): WriteContext {
-  return { operator: c.env.operator, traceparent: parseTraceparent(c.req.raw.headers.get('traceparent')) };
+/** What a write's headers say, checked in the first half of a route. */
+export interface WriteHeaders {
+  readonly key: string | null;
+  readonly condition: EntityTags | null;
+}
+
+/** Throws 400 for an Idempotency-Key or an If-Match that is none. */
+export function parseWriteHeaders(c: RequestContext): WriteHeaders {
+  const { headers } = c.req.raw;
+  return { key: idempotencyKeyOf(headers), condition: conditionOf(headers, 'if-match') };
+}
+
+/** Who writes, on behalf of which trace, and what the request is known by. */
+export async function writeContext(
+  c: RequestContext,
+  { key }: WriteHeaders,
+  body: string,
+): Promise<WriteContext> {
+  const { method, path } = c.req;
+  return {
+    operator: c.env.operator,
+    traceparent: parseTraceparent(c.req.raw.headers.get('traceparent')),
+    mark: key === null ? null : await markOf(key, { method, path, body }),
+  };
+}
+
+/** What a write is answered with: where its event is in the log, and whether an earlier request has made it. */
+export function writtenHeaders({ seq, isReplayed }: Written): Record<string, string> {
+  return { 'cellos-cursor': String(seq), ...(isReplayed ? { 'idempotent-replayed': 'true' } : {}) };
+}
+
+/** What the view shows, with its cursor and an entity tag, or 304 when that is what the client has. */
+export function view(
+  c: RequestContext,
+  { controlPlane, toBody }: Server,
+  tag: string,
+  body: () => string | Uint8Array<ArrayBuffer>,
+): Response {
+  const headers = { 'cellos-cursor': String(controlPlane.state.cursor), etag: tag };
+  const condition = conditionOf(c.req.raw.headers, 'if-none-match');
+  if (condition !== null && isWeakMatch(condition, tag)) return notModified(headers);
+  const made = body();
+  return json(typeof made === 'string' ? made : toBody(made), 200, headers);
 }

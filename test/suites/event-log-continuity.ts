@@ -131,7 +131,8 @@ export function eventLogContinuitySuite(name: string, start: () => Promise<Event
           during(async (n) => {
             const text = `{"mine":${n}}`;
             const options = { messageId: crypto.randomUUID(), signal: signal() };
-            mine.set(await log.publish('cellos.events.mine', new TextEncoder().encode(text), options), text);
+            const { seq } = await log.publish('cellos.events.mine', new TextEncoder().encode(text), options);
+            mine.set(seq, text);
           }),
           during(async () => {
             const page = await log.read({ after: 0, limit: 1000, signal: signal() });

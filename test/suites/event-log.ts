@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import type { Position } from '../../src/model.ts';
-import { EventLogError, type LogEntry } from '../../src/ports.ts';
+import { EventLogError, type LogEntry, type LogPublishOptions } from '../../src/ports.ts';
 import { until } from '../support/wait.ts';
 import { eventLogAnchorSuite } from './event-log-anchors.ts';
 import { eventLogContinuitySuite } from './event-log-continuity.ts';
@@ -119,12 +119,41 @@ export function eventLogSuite(name: string, start: () => Promise<EventLogHarness
     });
 
     describe('publishing', () => {
-      const publish = (subject: string, expectedLastOnSubject?: Position) =>
+      const acknowledged = (subject: string, options: Partial<LogPublishOptions> = {}) =>
         harness.log.publish(subject, bytes('{"mine":true}'), {
           messageId: crypto.randomUUID(),
           signal: signal(),
-          ...(expectedLastOnSubject === undefined ? {} : { expectedLastOnSubject }),
+          ...options,
         });
+      const publish = async (subject: string, expectedLastOnSubject?: Position) => {
+        const options = expectedLastOnSubject === undefined ? {} : { expectedLastOnSubject };
+        return (await acknowledged(subject, options)).seq;
+      };
+
+      it('OUT-12 stores a message once under its id, and says where', async () => {
+        await follow();
+        await append(3);
+        const messageId = crypto.randomUUID();
+        expect(await acknowledged('cellos.events.one', { messageId })).toEqual({
+          seq: 4,
+          isDuplicate: false,
+        });
+        await append(1);
+        expect(await acknowledged('cellos.events.one', { messageId })).toEqual({ seq: 4, isDuplicate: true });
+        expect(await acknowledged('cellos.events.two', { messageId })).toEqual({ seq: 4, isDuplicate: true });
+        expect(await publish('cellos.events.one')).toBe(6);
+      });
+
+      it('OUT-14 lets a message through only behind the last one that is expected', async () => {
+        await follow();
+        await append(2);
+        const behind = (expectedLast: Position) => acknowledged('cellos.events.one', { expectedLast });
+        await expect(behind(1)).rejects.toMatchObject({ code: 'conflict' });
+        await expect(behind(3)).rejects.toMatchObject({ code: 'conflict' });
+        expect(await behind(2)).toEqual({ seq: 3, isDuplicate: false });
+        const results = await Promise.allSettled(Array.from({ length: 10 }, () => behind(3)));
+        expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+      });
 
       it('OUT-6 answers with the sequence at which the entry is read', async () => {
         await follow();

@@ -70,6 +70,7 @@ export const formation = (id: string, more: Partial<FormationFact> = {}): Fact =
   reason: null,
   failedCells: null,
   time: null,
+  mark: null,
   document: () => '{}',
   ...more,
 });

@@ -5,6 +5,7 @@ import type { Position } from '../../src/model.ts';
 import { EventLogError } from '../../src/ports.ts';
 import type {
   EventLog,
+  LogAcknowledgement,
   LogAnchor,
   LogBounds,
   LogEntry,
@@ -23,6 +24,8 @@ class MemoryStream {
   entries: LogEntry[] = [];
   lastSeq: Position = 0;
   incarnation = 1;
+  /** For as long as a test takes, which is less than a duplicate window. */
+  readonly messageIds = new Map<string, Position>();
   readonly logs = new Set<MemoryEventLog>();
 
   get bounds(): LogBounds {
@@ -72,8 +75,8 @@ export class MemoryEventLog implements EventLog {
   #underWay = 0;
   #isRenewing = false;
 
-  /** Set to hold acknowledgements back: the entry is stored, the publisher does not learn it. */
-  loseAcknowledgements = false;
+  /** What befalls publishes: stored but not acknowledged, neither, or refused. */
+  fault: 'unacknowledged' | 'lost' | 'full' | null = null;
 
   constructor(stream = new MemoryStream()) {
     this.#stream = stream;
@@ -149,20 +152,30 @@ export class MemoryEventLog implements EventLog {
     return { entries, through, bounds };
   }
 
-  async publish(subject: string, payload: Uint8Array, options: LogPublishOptions): Promise<Position> {
+  async publish(
+    subject: string,
+    payload: Uint8Array,
+    { messageId, expectedLast, expectedLastOnSubject, signal }: LogPublishOptions,
+  ): Promise<LogAcknowledgement> {
     this.#requireConnection();
-    const { expectedLastOnSubject } = options;
-    const last = this.#lastOn(subject)?.seq ?? 0;
-    if (expectedLastOnSubject !== undefined && expectedLastOnSubject !== last) {
-      throw new EventLogError('conflict', `wrong last sequence: ${last}`);
+    if (signal.aborted) throw new EventLogError('unavailable', 'timed out');
+    const { fault } = this;
+    if (fault === 'full') throw new EventLogError('full', 'maximum bytes exceeded');
+    // As a single broker does, before it looks at the message id.
+    const wrong = (expected: Position | undefined, last: Position) =>
+      expected !== undefined && expected !== last;
+    if (
+      wrong(expectedLastOnSubject, this.#lastOn(subject)?.seq ?? 0) ||
+      wrong(expectedLast, this.#stream.lastSeq)
+    ) {
+      throw new EventLogError('conflict', 'wrong last sequence');
     }
-    const seq = this.append(payload, subject);
-    if (!this.loseAcknowledgements) return seq;
-    const lost = Promise.withResolvers<never>();
-    options.signal.addEventListener('abort', () =>
-      lost.reject(new EventLogError('unavailable', 'timed out')),
-    );
-    return lost.promise;
+    const stored = this.#stream.messageIds.get(messageId);
+    if (fault === 'lost') throw new EventLogError('unavailable', 'no answer');
+    const seq = stored ?? this.append(payload, subject);
+    this.#stream.messageIds.set(messageId, seq);
+    if (fault === 'unacknowledged') throw new EventLogError('unavailable', 'no answer');
+    return { seq, isDuplicate: stored !== undefined };
   }
 
   async last(subject: string): Promise<LogEntry | null> {
@@ -211,6 +224,7 @@ export class MemoryEventLog implements EventLog {
   /** The stream is deleted and made anew, which a connected log finds out by itself. */
   replace(): void {
     this.#stream.entries = [];
+    this.#stream.messageIds.clear();
     this.#stream.lastSeq = 0;
     this.#stream.incarnation++;
     for (const log of this.#stream.logs) if (log.#connected) log.#open();
