@@ -18,19 +18,29 @@ export function weakEntityTag(epoch: string | null, version: Position): string {
   return `W/${entityTag(epoch, version)}`;
 }
 
-/** The condition in `If-Match` or `If-None-Match`, null without one. Throws 400 for what is none. */
-export function conditionOf(headers: Headers, name: 'if-match' | 'if-none-match'): EntityTags | null {
-  const value = headers.get(name)?.trim();
-  if (value === undefined) return null;
-  if (value === '*') return value;
-  // Tags of ours hold no comma; one that does is not ours, and its pieces are refused.
+/** The condition in `If-Match`, null without one. Throws 400 for what is none: what it was to prevent must not be done. */
+export function writeConditionOf(headers: Headers): EntityTags | null {
+  const value = headers.get('if-match');
+  if (value === null) return null;
+  const condition = parseCondition(value);
+  if (condition !== null) return condition;
+  throw new ProblemError('bad-request', 'the header If-Match is neither * nor a list of entity tags');
+}
+
+/** The condition in `If-None-Match`, null without one; what is none is ignored, which costs an answer in full. */
+export function readConditionOf(headers: Headers): EntityTags | null {
+  const value = headers.get('if-none-match');
+  return value === null ? null : parseCondition(value);
+}
+
+function parseCondition(value: string): EntityTags | null {
+  if (value.trim() === '*') return '*';
+  // Tags of ours hold no comma: one that does is not ours, and its pieces are no tags.
   const tags = value
     .split(',')
     .map((tag) => tag.trim())
     .filter((tag) => tag !== '');
-  if (tags.length > 0 && tags.every((tag) => TAG.test(tag))) return tags;
-  const spelled = name === 'if-match' ? 'If-Match' : 'If-None-Match';
-  throw new ProblemError('bad-request', `the header ${spelled} is neither * nor a list of entity tags`);
+  return tags.length > 0 && tags.every((tag) => TAG.test(tag)) ? tags : null;
 }
 
 /** The strong comparison: of weak tags none is the same. */

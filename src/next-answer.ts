@@ -15,13 +15,14 @@ export class NextAnswer<Answer> {
       this.#underWay = this.#ask().finally(() => (this.#underWay = null));
       return this.#underWay;
     }
-    if (this.#next === null) {
-      const next = () => {
-        this.#next = null;
-        return this.get();
-      };
-      this.#next = this.#underWay.then(next, next);
-    }
+    this.#next ??= this.#after(this.#underWay);
     return this.#next;
+  }
+
+  async #after(underWay: Promise<Answer>): Promise<Answer> {
+    // Its failure is for those who asked then.
+    await underWay.catch(() => {});
+    this.#next = null;
+    return await this.get();
   }
 }

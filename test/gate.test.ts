@@ -109,7 +109,27 @@ const GREEDY = [{ id: 'a', authorizedBy: 'lead', authority: { secretRefs: ['s'] 
 
 type Refused = [what: string, code: ProblemCode, asked: Asked, status?: number];
 
+const KEYED = (key: string) => ({ 'content-type': 'application/json', 'idempotency-key': key });
+const RUNNING = '{"state":"RUNNING"}';
+
 const refused: Refused[] = [
+  ['a min_cursor that is no number', 'bad-request', get('/v1/formations?min_cursor=x')],
+  ['a min_cursor given twice', 'bad-request', get('/v1/cells/a?min_cursor=1&min_cursor=1')],
+  ['an empty idempotency key', 'bad-request', create(document([]), { headers: KEYED('') })],
+  ['one that is too long', 'bad-request', create(document([]), { headers: KEYED('k'.repeat(256)) })],
+  [
+    'one that is not ASCII',
+    'bad-request',
+    ask('DELETE', `/v1/formations/${ID}`, { headers: KEYED('\u00e4') }),
+  ],
+  [
+    'a condition that is none',
+    'bad-request',
+    ask('POST', `/v1/formations/${ID}/status`, {
+      headers: { ...KEYED('k'), 'if-match': 'x' },
+      body: RUNNING,
+    }),
+  ],
   ['no token', 'unauthorized', get('/v1/formations', ANONYMOUS)],
   ['another token', 'unauthorized', get('/v1/formations', { authorization: 'Bearer other' })],
   ['no token, before the path', 'unauthorized', get('/nope', ANONYMOUS)],

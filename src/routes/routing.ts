@@ -4,7 +4,7 @@ import type { Context, Hono } from 'hono';
 
 import { parseTraceparent } from '../cloudevents.ts';
 import type { ControlPlane } from '../control-plane.ts';
-import { type EntityTags, conditionOf, isWeakMatch } from '../entity-tags.ts';
+import { type EntityTags, isWeakMatch, readConditionOf, writeConditionOf } from '../entity-tags.ts';
 import { json, notModified, type ResponseBody } from '../http.ts';
 import { idempotencyKeyOf, markOf } from '../idempotency.ts';
 import type { UpgradeSocket } from '../ports.ts';
@@ -83,7 +83,7 @@ export interface WriteHeaders {
 /** Throws 400 for an Idempotency-Key or an If-Match that is none. */
 export function parseWriteHeaders(c: RequestContext): WriteHeaders {
   const { headers } = c.req.raw;
-  return { key: idempotencyKeyOf(headers), condition: conditionOf(headers, 'if-match') };
+  return { key: idempotencyKeyOf(headers), condition: writeConditionOf(headers) };
 }
 
 /** Who writes, on behalf of which trace, and what the request is known by. */
@@ -113,7 +113,7 @@ export function view(
   body: () => string | Uint8Array<ArrayBuffer>,
 ): Response {
   const headers = { 'cellos-cursor': String(controlPlane.state.cursor), etag: tag };
-  const condition = conditionOf(c.req.raw.headers, 'if-none-match');
+  const condition = readConditionOf(c.req.raw.headers);
   if (condition !== null && isWeakMatch(condition, tag)) return notModified(headers);
   const made = body();
   return json(typeof made === 'string' ? made : toBody(made), 200, headers);

@@ -12,6 +12,8 @@ import { formationChangesSuite } from './http-formation-changes.ts';
 import { formationsSuite } from './http-formations.ts';
 import { cellProjectionSuite } from './http-projection-cells.ts';
 import { projectionSuite } from './http-projection.ts';
+import { repeatsSuite } from './http-repeats.ts';
+import { validatorsSuite } from './http-validators.ts';
 import { writesSuite } from './http-writes.ts';
 
 const OPERATOR = 'Zoë O’Hara/ops';
@@ -26,6 +28,8 @@ export function httpSuite(target: Target, capabilities: Capabilities): void {
     describe('documents', () => admissionShapesSuite(rig));
     describe('admission', () => admissionSuite(rig));
     describe('writes', () => writesSuite(rig, OPERATOR));
+    describe('repeated requests', () => repeatsSuite(rig));
+    describe('cursors and entity tags', () => validatorsSuite(rig));
     describe('cells', () => cellsSuite(rig));
     describe('formation events', () => projectionSuite(rig));
     describe('cell events', () => cellProjectionSuite(rig));
