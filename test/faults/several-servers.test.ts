@@ -106,6 +106,84 @@ test('DENO-4 ADM-27 of simultaneous submissions of one name to all of them one s
   await expectSameViews();
 });
 
+test('OUT-15 OUT-16 a request is known to all of them, also when they have started anew', async () => {
+  const key = () => ({ headers: { 'idempotency-key': crypto.randomUUID() } });
+  const requests: (() => Parameters<(typeof servers)[number]['http']['send']>)[] = [];
+  const [{ http }] = servers as [ServerProcess];
+  const { id } = JSON.parse((await http.post('/v1/formations', flatDocument(unique()))).text) as {
+    id: string;
+  };
+  for (const path of [`/v1/formations/${id}/status`, `/v1/formations/${id}`, '/v1/formations']) {
+    const method = path.endsWith(id) ? 'DELETE' : 'POST';
+    const body = path.endsWith('status') ? '{"state":"RUNNING"}' : JSON.stringify(flatDocument(unique()));
+    const { headers } = key();
+    const all = { ...headers, ...(method === 'POST' ? { 'content-type': 'application/json' } : {}) };
+    requests.push(() => [method, path, { headers: all, ...(method === 'POST' ? { body } : {}) }]);
+  }
+  const answers: string[] = [];
+  const ask = async (server: ServerProcess, request: (typeof requests)[number]) => {
+    const { status, text, headers } = await server.http.send(...request());
+    return {
+      answer: `${status} ${text} ${headers['cellos-cursor']}`,
+      replayed: headers['idempotent-replayed'],
+    };
+  };
+  for (const [at, request] of requests.entries()) {
+    // Written here, and sent again at once elsewhere.
+    const first = await ask(servers[at % servers.length] as ServerProcess, request);
+    expect(first.replayed).toBeUndefined();
+    answers.push(first.answer);
+    for (const server of servers)
+      expect(await ask(server, request)).toEqual({ answer: first.answer, replayed: 'true' });
+  }
+  const last = await broker.lastSequence();
+  await Promise.all(servers.map((server) => server.stop()));
+  servers = await Promise.all(
+    TARGETS.map((target) => ServerProcess.start(target, { CELLOS_NATS_URL: broker.websocketUrl })),
+  );
+  for (const [at, request] of requests.entries()) {
+    for (const server of servers)
+      expect(await ask(server, request)).toEqual({ answer: answers[at], replayed: 'true' });
+    const [method, path, options] = request();
+    if (method === 'DELETE') continue;
+    const other = await (servers[at] as ServerProcess).http.send(method, path, {
+      ...options,
+      body: '{"state":"FAILED"}',
+    });
+    // A document that is none is refused before anything is looked up.
+    expect(other.status).toBe(path === '/v1/formations' ? 400 : 422);
+  }
+  expect(await broker.lastSequence()).toBe(last);
+});
+
+test('HTTP-61 OUT-19 what one has just written the others read and change without waiting for it', async () => {
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const [writer, reader, third] = servers.map((_, at) => servers[(at + round) % servers.length]) as [
+      ServerProcess,
+      ServerProcess,
+      ServerProcess,
+    ];
+    const name = unique();
+    const created = await writer.http.post('/v1/formations', flatDocument(name));
+    const cursor = created.headers['cellos-cursor'];
+    const { id } = JSON.parse(created.text) as { id: string };
+    const read = await reader.http.get(`/v1/formations/${id}?min_cursor=${cursor}`);
+    expect(read.status, read.text).toBe(200);
+    const condition = { headers: { 'if-match': read.headers.etag as string } };
+    const moved = await third.http.post(`/v1/formations/${id}/status`, { state: 'RUNNING' }, condition);
+    expect(moved.status, moved.text).toBe(204);
+    const stale = await writer.http.post(`/v1/formations/${id}/status`, { state: 'FAILED' }, condition);
+    expect(stale.status, stale.text).toBe(412);
+    expect((await reader.http.send('DELETE', `/v1/formations/by-name/${name}`)).status).toBe(204);
+    const again = await third.http.post('/v1/formations', flatDocument(name));
+    expect(again.status, again.text).toBe(201);
+    const taken = await writer.http.post('/v1/formations', flatDocument(name));
+    expect(taken.status).toBe(409);
+    expect(taken.text).toContain((JSON.parse(again.text) as { id: string }).id);
+  }
+  await expectSameViews();
+});
+
 test('DENO-4 a feed goes on at another server where the first one ended', async () => {
   const [first, second] = servers as [ServerProcess, ServerProcess, ServerProcess];
   const feed = await first.feed({ query: 'since=0' });
