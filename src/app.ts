@@ -39,6 +39,7 @@ export function createApp(options: AppOptions): ServerApp {
   const server: Server = {
     controlPlane,
     writer: new Writer(controlPlane, clock),
+    clock,
     version: versionText(build),
     toBody: options.toBody ?? ((bytes) => bytes),
   };

@@ -1,5 +1,6 @@
 // The CELLOS_* environment as one checked value (contract, section 8). What a runtime can do, such as reading a file or
 // speaking TCP to the broker, is handed in; messages name the variable and what it should be.
+import { MAX_CONFIGURED_RING_BYTES, MAX_CONFIGURED_SESSIONS, MAX_SESSIONS } from './limits.ts';
 import { createLogger, type LogLevel, parseLogLevel } from './logger.ts';
 import { percentDecode } from './query.ts';
 import { excerpt } from './text.ts';
@@ -25,6 +26,10 @@ export interface Config {
   readonly operatorId: string;
   readonly skipReplay: boolean;
   readonly checkpoint: CheckpointConfig;
+  /** Open sessions of the feed. */
+  readonly maxSessions: number;
+  /** Recent frames kept in memory, in bytes; null for what suits the runtime. */
+  readonly ringBytes: number | null;
   /** How long a server that can be started again at any time stays without requests and sessions. */
   readonly idleMs: number;
   readonly logLevel: LogLevel;
@@ -92,6 +97,7 @@ export function parseConfig(environment: Environment, capabilities: ConfigCapabi
     if (value(name) !== null && !isOff)
       throw new ConfigError(name, 'is set, but signed events are not supported yet');
   }
+  const whole = (name: string, min: number, max: number) => parseWhole(name, value(name), min, max);
   const skip = value('CELLOS_SERVER_SKIP_REPLAY');
   const broker = value('CELLOS_NATS_URL') ?? (capabilities.brokerRequired ? null : 'ws://127.0.0.1:9222');
   if (broker === null) throw brokerError("is not set: it names the broker's websocket listener");
@@ -103,7 +109,9 @@ export function parseConfig(environment: Environment, capabilities: ConfigCapabi
     operatorId: value('CELLOS_SERVER_OPERATOR_ID') ?? DEFAULT_OPERATOR,
     skipReplay: skip === '1' || skip === 'true',
     checkpoint: parseCheckpoint(value('CELLOS_SERVER_CHECKPOINT'), capabilities),
-    idleMs: parseSeconds('CELLOS_SERVER_IDLE_SECONDS', value('CELLOS_SERVER_IDLE_SECONDS') ?? '30') * 1000,
+    maxSessions: whole('CELLOS_SERVER_MAX_SESSIONS', 1, MAX_CONFIGURED_SESSIONS) ?? MAX_SESSIONS,
+    ringBytes: whole('CELLOS_SERVER_FEED_RING_BYTES', 0, MAX_CONFIGURED_RING_BYTES),
+    idleMs: (whole('CELLOS_SERVER_IDLE_SECONDS', 1, 99_999) ?? 30) * 1000,
     logLevel: logLevelOf(environment),
   };
 }
@@ -126,11 +134,12 @@ function parseReplicas(text: string): number {
   return Number(text);
 }
 
-function parseSeconds(variable: string, text: string): number {
-  if (!/^[1-9][0-9]{0,4}$/.test(text)) {
-    throw new ConfigError(variable, `is not a number of seconds from 1 to 99999: "${excerpt(text)}"`);
-  }
-  return Number(text);
+/** Null when it is not set. */
+function parseWhole(variable: string, text: string | null, min: number, max: number): number | null {
+  if (text === null) return null;
+  const number = /^(?:0|[1-9]\d{0,11})$/.test(text) ? Number(text) : Number.NaN;
+  if (number >= min && number <= max) return number;
+  throw new ConfigError(variable, `is not a whole number from ${min} to ${max}: "${excerpt(text)}"`);
 }
 
 function parseCheckpoint(

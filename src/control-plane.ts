@@ -8,8 +8,9 @@ import { EventWatches } from './event-watches.ts';
 import { toFact } from './facts.ts';
 import { Feed } from './feed.ts';
 import { type PaceLimits, UNPACED } from './feed-pace.ts';
+import type { SnapshotKind, SnapshotSource } from './feed-snapshot.ts';
 import { isServing, nextPhase, type Phase, type PhaseEvent } from './lifecycle.ts';
-import { BROKER_GRACE_MS, MIN_CURSOR_TIMEOUT_MS, RING_BYTES } from './limits.ts';
+import { BROKER_GRACE_MS, MAX_SESSIONS, MIN_CURSOR_TIMEOUT_MS, RING_BYTES } from './limits.ts';
 import type { Position } from './model.ts';
 import type { Clock, EventLog, Log, LogAnchor, LogBounds, LogEntry } from './ports.ts';
 import { ProblemError, unavailable } from './problems.ts';
@@ -25,6 +26,7 @@ export interface ControlPlaneOptions {
   readonly skipReplay?: boolean;
   /** Frames kept in memory for the feed. */
   readonly ringBytes?: number;
+  readonly maxSessions?: number;
   /** For sockets that do not tell what a client has not taken yet. */
   readonly pace?: PaceLimits;
   /** Where the view is kept over restarts; absent: every start replays. */
@@ -33,7 +35,7 @@ export interface ControlPlaneOptions {
   readonly nextSlice?: () => Promise<void>;
 }
 
-export class ControlPlane {
+export class ControlPlane implements SnapshotSource {
   readonly log: EventLog;
   readonly feed: Feed;
   readonly watches = new EventWatches();
@@ -55,8 +57,8 @@ export class ControlPlane {
 
   constructor({ log, clock, logger, ...options }: ControlPlaneOptions) {
     this.log = log;
-    const { ringBytes = RING_BYTES, pace = UNPACED } = options;
-    this.feed = new Feed(log, clock, logger, { ringBytes, pace });
+    const { ringBytes = RING_BYTES, maxSessions = MAX_SESSIONS, pace = UNPACED } = options;
+    this.feed = new Feed(log, clock, logger, { ringBytes, maxSessions, pace, snapshots: this });
     this.#clock = clock;
     this.#logger = logger;
     const { skipReplay = false, nextSlice } = options;
@@ -94,6 +96,15 @@ export class ControlPlane {
   /** The stream's incarnation, the checkpoint's before there is contact; null when neither is known. */
   get epoch(): string | null {
     return this.#bounds?.epoch ?? this.log.anchor?.epoch ?? null;
+  }
+
+  get cursor(): Position {
+    return this.#state.cursor;
+  }
+
+  /** The JSON texts of all records of a kind, in the order of its list. */
+  recordsOf(kind: SnapshotKind): readonly string[] {
+    return kind === 'formations' ? this.#snapshots.formationTexts() : this.#snapshots.cellTexts();
   }
 
   /** Whether requests are answered; until then they get a 503 with the progress. */

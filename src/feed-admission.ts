@@ -50,7 +50,8 @@ export class FeedAdmission {
   /** Tells a client to drop its copy: the problem as a frame, then 4410. */
   rehydrate(session: FeedSession, code: Refusal, { epoch, firstSeq, lastSeq }: LogBounds): void {
     const text = problemFrame(code, { oldest_seq: firstSeq, latest_seq: lastSeq, epoch });
-    if (session.state !== 'closed') session.socket.send([{ seq: session.lastSent, subject: '', text }]);
+    if (session.state !== 'closed')
+      session.socket.send([{ seq: session.lastSent, subject: '', text, name: 'problem' }]);
     this.#close(session, CLOSE.rehydrate, code.slice('ws/'.length));
   }
 }

@@ -6,13 +6,14 @@ import { FrameRing } from './feed-ring.ts';
 import type { FeedSession } from './feed-session.ts';
 import { MAX_SOCKET_BUFFER_BYTES } from './limits.ts';
 import type { Position } from './model.ts';
-import type { Frame } from './ports.ts';
+import type { Clock, Frame } from './ports.ts';
 
 /** What the live side is told of sessions, and tells. */
 export interface LiveFeedOptions {
   readonly channels: FeedChannels;
   readonly sessions: ReadonlySet<FeedSession>;
   readonly pace: FeedPace;
+  readonly clock: Clock;
   /** A session is no longer level: it takes no more, or what it is due has left the ring. */
   readonly onBehind: (session: FeedSession) => void;
   readonly onFlushed: () => void;
@@ -74,8 +75,9 @@ export class LiveFeed {
   }
 
   #flush(): void {
-    const { channels, sessions, pace, onBehind, onFlushed } = this.#options;
+    const { channels, sessions, pace, clock, onBehind, onFlushed } = this.#options;
     if (pace.left <= 0) return;
+    const now = clock.now();
     const isLost = this.#flushed < this.ring.floor;
     const most = pace.left / Math.max(sessions.size, 1);
     const frames = isLost ? [] : this.ring.cut(this.#flushed, this.#received, most);
@@ -91,7 +93,7 @@ export class LiveFeed {
           onBehind(session);
           continue;
         }
-        pace.spend(session.send(due, this.#flushed));
+        pace.spend(session.send(due, this.#flushed, now));
         session.levelBytes = this.ring.pushedBytes;
       }
     }

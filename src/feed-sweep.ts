@@ -1,6 +1,6 @@
-// Looks after all sessions once a second while there are any: heartbeats, and the end of those who take nothing.
-import type { CloseSession, FeedSession } from './feed-session.ts';
-import { FEED_SWEEP_MS, HEARTBEAT_INTERVAL_MS } from './limits.ts';
+// Looks after all sessions once a second while there are any: heartbeats, bookmarks, and the end of those who take nothing.
+import { type CloseSession, controlFrame, type FeedSession } from './feed-session.ts';
+import { BOOKMARK_INTERVAL_MS, FEED_SWEEP_MS, HEARTBEAT_INTERVAL_MS } from './limits.ts';
 import type { Clock, Log } from './ports.ts';
 import { CLOSE } from './problems.ts';
 
@@ -49,8 +49,23 @@ export class FeedSweep {
     const ping = now - this.#lastPing >= HEARTBEAT_INTERVAL_MS;
     if (ping) this.#lastPing = now;
     for (const session of this.#sessions) {
+      session.sweep();
       if (session.isStuck(now, this.#waiting(session))) this.#closeStuck(session);
-      else if (ping) session.socket.ping?.();
+      else {
+        if (ping) {
+          session.socket.ping?.();
+          session.socket.keepAlive?.(session.cursor);
+        }
+        if (session.control !== undefined && now - session.sentAt >= BOOKMARK_INTERVAL_MS)
+          this.#bookmark(session, now);
+      }
+    }
+  }
+
+  /** Tells a quiet session how far it is, if it is anywhere yet. */
+  #bookmark(session: FeedSession, now: number): void {
+    if (session.state === 'live' || session.state === 'behind') {
+      session.tell([controlFrame('bookmark', session.cursor)], now);
     }
   }
 

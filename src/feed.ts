@@ -1,14 +1,16 @@
 // The room of the feed: one tail comes in through `broadcast`, every session gets each frame after its cursor once and in
 // order. A session is a cursor: one that cannot take more is simply not sent to, and later caught up from the ring or
-// the log to the exact sequence at which it is live again. No runtime in here; adapters tell about sockets.
+// the log (feed-catch-up.ts) to the exact sequence at which it is live again. No runtime in here; adapters tell about sockets.
 import { FeedAdmission } from './feed-admission.ts';
-import { chosen, FeedChannels } from './feed-channels.ts';
-import { belowFloor, FeedHistory } from './feed-history.ts';
-import { isFull, LiveFeed } from './feed-live.ts';
+import { FeedCatchUp } from './feed-catch-up.ts';
+import { FeedChannels } from './feed-channels.ts';
+import { FeedHistory } from './feed-history.ts';
+import { LiveFeed } from './feed-live.ts';
 import { FeedPace, type PaceLimits } from './feed-pace.ts';
 import { type CloseSession, type FeedRequest, FeedSession } from './feed-session.ts';
+import { FeedSnapshots, type SnapshotSource } from './feed-snapshot.ts';
 import { FeedSweep } from './feed-sweep.ts';
-import * as limits from './limits.ts';
+import { MAX_INBOUND_MESSAGE_BYTES } from './limits.ts';
 import type { Position } from './model.ts';
 import type {
   Clock,
@@ -26,38 +28,48 @@ export interface FeedOptions {
   /** Frames kept in memory. */
   readonly ringBytes: number;
   readonly pace: PaceLimits;
+  readonly maxSessions: number;
+  /** Where a session's snapshot comes from. */
+  readonly snapshots: SnapshotSource;
 }
 
 export class Feed {
   readonly #clock: Clock;
   readonly #live: LiveFeed;
-  readonly #history: FeedHistory;
+  readonly #catchUp: FeedCatchUp;
+  readonly #snapshots: FeedSnapshots;
   readonly #sessions = new Set<FeedSession>();
-  /** Sessions that are not live and should be sent to when they can take it. */
-  readonly #laggards = new Set<FeedSession>();
   readonly #channels = new FeedChannels();
-  /** The incarnation of the log while it can be reached. */
-  #epoch: string | null = null;
-  /** Whether it is known where the tail is. */
-  #isPlaced = false;
-  #cancelRetry: (() => void) | null = null;
   readonly #pace: FeedPace;
   readonly #sweep: FeedSweep;
   readonly #admission: FeedAdmission;
+  readonly #maxSessions: number;
+  /** The incarnation of the log while it can be reached. */
+  #epoch: string | null = null;
 
-  constructor(log: EventLog, clock: Clock, logger: Log, { ringBytes, pace }: FeedOptions) {
+  constructor(log: EventLog, clock: Clock, logger: Log, options: FeedOptions) {
     this.#clock = clock;
-    this.#history = new FeedHistory(log, clock, logger);
-    this.#pace = new FeedPace(pace, clock, () => this.#continue());
-    this.#live = new LiveFeed(ringBytes, {
+    this.#maxSessions = options.maxSessions;
+    this.#snapshots = new FeedSnapshots(options.snapshots, clock);
+    this.#pace = new FeedPace(options.pace, clock, () => this.#continue());
+    this.#live = new LiveFeed(options.ringBytes, {
       channels: this.#channels,
       sessions: this.#sessions,
       pace: this.#pace,
-      onBehind: (session) => this.#fallBehind(session),
-      onFlushed: () => this.#wakeAhead(),
+      clock,
+      onBehind: (session) => this.#catchUp.fallBehind(session),
+      onFlushed: () => this.#catchUp.wakeAhead(),
     });
     const close: CloseSession = (session, code, reason) => this.#close(session, code, reason);
     this.#admission = new FeedAdmission(log, logger, close);
+    this.#catchUp = new FeedCatchUp({
+      live: this.#live,
+      history: new FeedHistory(log, clock, logger),
+      pace: this.#pace,
+      admission: this.#admission,
+      clock,
+      close,
+    });
     const waiting = ({ state, levelBytes }: FeedSession) =>
       state === 'live' ? 0 : this.#live.ring.pushedBytes - levelBytes;
     this.#sweep = new FeedSweep(this.#sessions, waiting, close, clock, logger);
@@ -68,20 +80,21 @@ export class Feed {
     return this.#sessions.size;
   }
 
+  /** Whether no more sessions should be opened. */
+  get isFull(): boolean {
+    return this.#sessions.size >= this.#maxSessions;
+  }
+
   /** The log's incarnation, null while it is out of reach: a session that opens then is closed at once. */
   setEpoch(epoch: string | null): void {
     this.#epoch = epoch;
-    // The floor may have risen while we were away.
-    this.#history.clear();
-    if (epoch !== null) this.#scheduleRetry();
+    this.#catchUp.setConnected(epoch !== null);
   }
 
   /** Starts anew at `position`, before any session or after a reset. */
   restart(position: Position): void {
     this.#live.restart(position);
-    this.#history.clear();
-    this.#isPlaced = true;
-    for (const session of this.#laggards) this.#pump(session);
+    this.#catchUp.restart();
   }
 
   /** The next frame of the tail. */
@@ -96,17 +109,28 @@ export class Feed {
 
   /** A client's socket has opened; the returned handle takes what happens to it. */
   open(socket: FeedSocket, request: FeedRequest): FeedConnection {
+    const { filter, since, epoch, control = false, snapshot = null } = request;
     const session = this.#join(socket, {
-      filter: request.filter,
-      cursor: request.since ?? this.#live.received,
-      epoch: request.epoch ?? this.#epoch,
+      filter,
+      cursor: since ?? this.#live.received,
+      epoch: epoch ?? this.#epoch,
+      ...(control ? { control: 'wanted' } : {}),
     });
     if (this.#epoch === null) this.#close(session, CLOSE.policy, 'no upstream broker configured');
     else if (!session.channel.isValid) this.#close(session, CLOSE.policy, 'subscribe failed');
-    else {
+    else if (snapshot !== null) {
+      const taken = this.#snapshots.take(snapshot, this.#live.ring.floor);
+      session.pages = { snapshot: taken, next: 0 };
+      session.cursor = taken.seq;
+      session.epoch = this.#epoch;
+      session.state = 'hydrating';
+      session.levelBytes = this.#live.ring.pushedBytes;
       session.remember();
-      if (request.since === null && request.epoch === null) this.#place(session);
-      else void this.#admit(session);
+      this.#catchUp.add(session);
+    } else {
+      session.remember();
+      if (since === null && epoch === null) this.#catchUp.place(session);
+      else void this.#catchUp.admit(session);
     }
     return this.#connection(session);
   }
@@ -114,14 +138,19 @@ export class Feed {
   /** A session that was open before the runtime forgot it goes on at its cursor, as soon as the log is there. */
   resume(socket: FeedSocket, memory: SessionMemory): FeedConnection {
     const session = this.#join(socket, memory);
-    session.state = 'resuming';
-    this.#laggards.add(session);
-    this.#pump(session);
+    if (memory.isHydrating) {
+      // The view that it was being sent is gone; nothing in front of an event has been missed by whoever begins anew.
+      this.#close(session, CLOSE.goingAway, 'the snapshot was interrupted');
+    } else {
+      session.state = 'resuming';
+      this.#catchUp.add(session);
+    }
     return this.#connection(session);
   }
 
   /** Every open session is told that the stream is another one (design D10). */
   closeReplaced(bounds: LogBounds): void {
+    this.#snapshots.clear();
     for (const session of this.#sessions) this.#admission.rehydrate(session, 'ws/epoch-changed', bounds);
   }
 
@@ -133,15 +162,15 @@ export class Feed {
 
   /** Forgets the sessions without a word to them. */
   detach(): void {
-    this.#cancelRetry?.();
+    this.#catchUp.stop();
     this.#sweep.stop();
     this.#pace.stop();
     for (const session of this.#sessions) this.#forget(session);
   }
 
-  #join(socket: FeedSocket, { filter, cursor, epoch }: SessionMemory): FeedSession {
-    const channel = this.#channels.open(filter);
-    const session = new FeedSession(socket, channel, { cursor, epoch, now: this.#clock.now() });
+  #join(socket: FeedSocket, memory: SessionMemory): FeedSession {
+    const channel = this.#channels.open(memory.filter);
+    const session = new FeedSession(socket, channel, { ...memory, now: this.#clock.now() });
     this.#sessions.add(session);
     channel.sessions.add(session);
     this.#sweep.start();
@@ -151,122 +180,19 @@ export class Feed {
   #connection(session: FeedSession): FeedConnection {
     return {
       received: (bytes = 0) => {
-        session.receivedAt = this.#clock.now();
-        if (bytes > limits.MAX_INBOUND_MESSAGE_BYTES) this.#close(session, CLOSE.tooBig, 'message too big');
+        const hasFlooded = session.hasFlooded(this.#clock.now());
+        if (bytes > MAX_INBOUND_MESSAGE_BYTES) this.#close(session, CLOSE.tooBig, 'message too big');
+        else if (hasFlooded) this.#close(session, CLOSE.policy, 'too many messages');
       },
-      drained: () => this.#pump(session),
+      drained: () => this.#catchUp.pump(session),
       closed: () => this.#forget(session),
     };
-  }
-
-  async #admit(session: FeedSession): Promise<void> {
-    const verdict = await this.#admission.check(session);
-    // It may have been closed since the verdict.
-    if (verdict === 'refused' || session.state === 'closed') return;
-    if (verdict === 'admitted') this.#place(session);
-    else if (session.state === 'resuming') this.#scheduleRetry();
-    else this.#close(session, CLOSE.policy, 'no upstream broker configured');
-  }
-
-  /** Puts a session where its cursor belongs and sends what it is due. */
-  #place(session: FeedSession): void {
-    session.state = session.cursor > this.#live.flushed ? 'ahead' : 'behind';
-    session.levelBytes = this.#live.ring.pushedBytes;
-    session.remember();
-    this.#laggards.add(session);
-    this.#pump(session);
-  }
-
-  /** Sends to a session that is behind until it is level or can take no more. */
-  #pump(session: FeedSession): void {
-    if (session.state === 'resuming') {
-      if (this.#isPlaced && this.#epoch !== null && !session.reading) void this.#admit(session);
-      return;
-    }
-    if (session.state === 'ahead' && session.cursor <= this.#live.flushed) session.state = 'behind';
-    while (session.state === 'behind' && !session.reading) {
-      if (session.cursor >= this.#live.flushed) {
-        this.#becomeLive(session);
-        return;
-      }
-      if (isFull(session)) {
-        this.#scheduleRetry();
-        return;
-      }
-      // `#continue` comes back to it.
-      if (this.#pace.left <= 0) return;
-      if (session.cursor < this.#live.ring.floor) {
-        // Away from the log it keeps its place; `setEpoch` comes back to it.
-        if (this.#epoch !== null) void this.#pumpHistory(session);
-        return;
-      }
-      const most = Math.min(limits.CATCH_UP_BATCH_BYTES, this.#pace.left);
-      const frames = this.#live.ring.slice(session.cursor, this.#live.flushed, most);
-      this.#send(session, chosen(frames, session.channel), frames.at(-1)?.seq ?? this.#live.flushed);
-    }
-  }
-
-  /** One page of the log, then on with what is next. */
-  async #pumpHistory(session: FeedSession): Promise<void> {
-    session.reading = true;
-    try {
-      const page = await this.#history.pageAfter(session.cursor);
-      if (session.state !== 'behind') return;
-      if (belowFloor(session.cursor, page.bounds)) {
-        this.#admission.rehydrate(session, 'ws/retention-exhausted', page.bounds);
-        return;
-      }
-      const through = Math.min(page.through, this.#live.flushed);
-      if (through <= session.cursor) {
-        this.#scheduleRetry();
-        return;
-      }
-      this.#send(session, chosen(page.slice(session.cursor, through), session.channel), through);
-    } catch {
-      // The session keeps its place; it is tried again when the log is back.
-      this.#scheduleRetry();
-      return;
-    } finally {
-      session.reading = false;
-    }
-    this.#pump(session);
-  }
-
-  #becomeLive(session: FeedSession): void {
-    session.state = 'live';
-    session.levelBytes = this.#live.ring.pushedBytes;
-    this.#laggards.delete(session);
-    session.channel.live.add(session);
-  }
-
-  #fallBehind(session: FeedSession): void {
-    session.state = 'behind';
-    session.channel.live.delete(session);
-    this.#laggards.add(session);
-    this.#pump(session);
-  }
-
-  #wakeAhead(): void {
-    for (const session of this.#laggards) if (session.state === 'ahead') this.#pump(session);
-  }
-
-  #send(session: FeedSession, frames: readonly Frame[], through: Position): void {
-    this.#pace.spend(session.send(frames, through));
   }
 
   /** A turn has passed in which nothing more could be handed out. */
   #continue(): void {
     this.#live.schedule();
-    for (const session of this.#laggards) this.#pump(session);
-  }
-
-  /** Asks the sessions that wait for room or for the log again, as long as there are any. */
-  #scheduleRetry(): void {
-    if (this.#cancelRetry !== null || this.#laggards.size === 0) return;
-    this.#cancelRetry = this.#clock.after(limits.FEED_RETRY_MS, () => {
-      this.#cancelRetry = null;
-      for (const session of this.#laggards) this.#pump(session);
-    });
+    this.#catchUp.continue();
   }
 
   #close(session: FeedSession, code: number, reason: string): void {
@@ -277,8 +203,9 @@ export class Feed {
 
   #forget(session: FeedSession): void {
     session.state = 'closed';
+    session.pages = null;
     this.#sessions.delete(session);
-    this.#laggards.delete(session);
+    this.#catchUp.forget(session);
     this.#channels.leave(session);
   }
 }

@@ -30,6 +30,19 @@ export function noContent(headers: Readonly<Record<string, string>>): Response {
   return new Response(null, { status: 204, headers: { ...CORS_HEADERS, ...headers } });
 }
 
+/** 200 with server-sent events; without a body for HEAD. Nothing on the way may keep or collect them. */
+export function stream(body: ReadableStream<Uint8Array> | null): Response {
+  return new Response(body, {
+    headers: {
+      ...CORS_HEADERS,
+      'content-type': 'text/event-stream',
+      'cache-control': 'no-store',
+      // nginx collects answers unless told not to.
+      'x-accel-buffering': 'no',
+    },
+  });
+}
+
 /** 304. */
 export function notModified(headers: Readonly<Record<string, string>>): Response {
   return new Response(null, { status: 304, headers: { ...CORS_HEADERS, ...headers } });

@@ -16,6 +16,8 @@ export const MAX_ECHO_CHARACTERS = 200;
 /** Events in one answer of GET /v1/events: default and cap, the contract's figures. */
 export const DEFAULT_PAGE_EVENTS = 100;
 export const MAX_PAGE_EVENTS = 1000;
+/** How long GET /v1/events may be told to wait, in seconds; the contract's figure. */
+export const MAX_POLL_SECONDS = 30;
 /** Records in one answer of GET /v1/cells when the client gives a limit. */
 export const MAX_CELLS_LIMIT = 1000;
 
@@ -66,6 +68,20 @@ export const OVERFLOW_GRACE_MS = 5000;
 export const MAX_SOCKET_BUFFER_BYTES = 1024 * 1024;
 /** Bytes that wait in the ring for a session which takes nothing. */
 export const MAX_SESSION_BACKLOG_BYTES = 1024 * 1024;
+/** Open sessions of one server, streams of events included; the contract's figure, which the environment may change. */
+export const MAX_SESSIONS = 10_000;
+/** What the environment may ask for at most: beyond that it is more likely a slip than a wish. */
+export const MAX_CONFIGURED_SESSIONS = 1_000_000;
+export const MAX_CONFIGURED_RING_BYTES = 4 * 1024 * 1024 * 1024;
+/** Messages, pings and pongs of one client a second: what clients send is ignored, so more is no use and may be an attack. */
+export const MAX_INBOUND_PER_SWEEP = 200;
+/** A client that asked for control frames hears of its cursor after this long without a frame: in time for its 25 s. */
+export const BOOKMARK_INTERVAL_MS = 24_000;
+/** Records in one frame of a snapshot; the contract's figure. */
+export const MAX_SNAPSHOT_RECORDS = 1000;
+/** A snapshot is shared by sessions that open within this time, and so many of its pages are kept made. */
+export const SNAPSHOT_KEPT_MS = 1000;
+export const SNAPSHOT_KEPT_PAGES = 16;
 /** What a session behind is sent at once; small, so that many of them are served in turn. */
 export const CATCH_UP_BATCH_BYTES = 256 * 1024;
 /** Frames kept in memory for sessions that fall behind or come back. */

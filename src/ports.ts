@@ -110,6 +110,8 @@ export interface Frame {
   readonly seq: Position;
   readonly subject: string;
   readonly text: string;
+  /** What it is, unless it is an event. */
+  readonly name?: 'synced' | 'bookmark' | 'snapshot' | 'problem';
 }
 
 /** A session as its socket remembers it where a runtime may forget the rest (a Durable Object's attachment). */
@@ -119,6 +121,10 @@ export interface SessionMemory {
   readonly cursor: Position;
   /** The incarnation that the cursor belongs to; null while that is not known. */
   readonly epoch: string | null;
+  /** Of one that asked for control frames, whether it has been told that it is synced. */
+  readonly control?: 'wanted' | 'synced' | undefined;
+  /** It has not got all of its snapshot yet, and so cannot go on from its cursor. */
+  readonly isHydrating?: true | undefined;
 }
 
 /** A client's socket, open. Listening to it is the adapter's job. */
@@ -129,8 +135,10 @@ export interface FeedSocket {
    */
   send: (frames: readonly Frame[]) => number;
   close: (code: number, reason: string) => void;
-  /** Absent where the runtime cannot ping. */
+  /** Absent where the runtime cannot ping; who has it expects answers. */
   ping?: () => void;
+  /** The same where nobody answers: shows that the line is alive, and that everything up to `cursor` was sent. */
+  keepAlive?: (cursor: Position) => void;
   /** Bytes not yet taken by the client's side; 0 where the runtime does not tell. */
   readonly bufferedBytes: number;
   /** Called with every step of the session, where the runtime may forget it. */
@@ -141,7 +149,7 @@ export interface FeedSocket {
 export interface FeedConnection {
   /** The client is alive: any inbound message or pong. `bytes` of a message where the runtime does not bound them. */
   received: (bytes?: number) => void;
-  /** The socket has room again. */
+  /** The socket has room again. Not to be called from within `send`. */
   drained: () => void;
   closed: () => void;
 }

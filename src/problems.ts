@@ -12,6 +12,7 @@ export const PROBLEMS = {
   'unsupported-media-type': { status: 415, title: 'Unsupported Media Type' },
   'method-not-allowed': { status: 405, title: 'Method Not Allowed' },
   'service-unavailable': { status: 503, title: 'Event store unavailable' },
+  'too-many-sessions': { status: 503, title: 'Too Many Sessions' },
   'event-store-full': { status: 507, title: 'Event store full' },
   'idempotency-key-reused': { status: 422, title: 'Idempotency Key Reused' },
   'precondition-failed': { status: 412, title: 'Precondition Failed' },
@@ -63,7 +64,7 @@ export function unavailable(detail: string, cause?: unknown): ProblemError {
 
 /** What may be otherwise in a moment. */
 export function retryLater(
-  code: 'service-unavailable' | 'event-store-full',
+  code: 'service-unavailable' | 'event-store-full' | 'too-many-sessions',
   detail: string,
   cause?: unknown,
 ): ProblemError {

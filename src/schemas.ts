@@ -86,6 +86,8 @@ export const sessionMemory = v.strictObject({
   filter: v.string(),
   cursor: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   epoch: v.nullable(v.string()),
+  control: v.optional(v.picklist(['wanted', 'synced'])),
+  isHydrating: v.optional(v.literal(true)),
 });
 
 /** What valibot calls by the names of classes. */

@@ -105,6 +105,16 @@ export class Snapshots {
     return this.#formationsBody.bytes;
   }
 
+  /** The texts of all formations, ordered by id. */
+  formationTexts(): string[] {
+    return this.#formations.items(this.#state.formations).map((formation) => this.formation(formation));
+  }
+
+  /** The texts of all cells in the order of their list. */
+  cellTexts(): string[] {
+    return this.#cells.items(this.#state.cells).map(cellJson);
+  }
+
   /** All cells as one array. */
   cells(): Uint8Array<ArrayBuffer> {
     const { cells, cellsVersion } = this.#state;

@@ -53,6 +53,8 @@ describe('defaults', () => {
       operatorId: 'bearer-token-operator',
       skipReplay: false,
       checkpoint: { kind: 'off' },
+      maxSessions: 10_000,
+      ringBytes: null,
       idleMs: 30_000,
       logLevel: 'info',
     });
@@ -286,4 +288,18 @@ describe('CFG-12 CELLOS_SERVER_CHECKPOINT', () => {
       expectToName(refusal({ CELLOS_SERVER_CHECKPOINT: text }, own), 'CELLOS_SERVER_CHECKPOINT');
     }
   });
+});
+
+test('CFG-13 CELLOS_SERVER_MAX_SESSIONS and CELLOS_SERVER_FEED_RING_BYTES', () => {
+  const { maxSessions, ringBytes } = config({
+    CELLOS_SERVER_MAX_SESSIONS: ' 5 ',
+    CELLOS_SERVER_FEED_RING_BYTES: '0',
+  });
+  expect([maxSessions, ringBytes]).toEqual([5, 0]);
+  for (const text of ['-1', '1.5', '1e3', '16MiB', '99999999999999']) {
+    for (const name of ['CELLOS_SERVER_MAX_SESSIONS', 'CELLOS_SERVER_FEED_RING_BYTES']) {
+      expectToName(refusal({ [name]: text }), name);
+    }
+  }
+  expectToName(refusal({ CELLOS_SERVER_MAX_SESSIONS: '0' }), 'CELLOS_SERVER_MAX_SESSIONS');
 });

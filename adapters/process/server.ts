@@ -68,6 +68,8 @@ export async function runServer(host: ProcessHost): Promise<void> {
     clock,
     logger,
     skipReplay: config.skipReplay,
+    maxSessions: config.maxSessions,
+    ...(config.ringBytes === null ? {} : { ringBytes: config.ringBytes }),
     pace,
     checkpoint: kept && new Checkpoint(kept.store, logger),
   });

@@ -1,49 +1,152 @@
-// GET /v1/events: pages of the log itself.
+// GET /v1/events: pages of the log itself, which may wait for the next event; or, for who accepts it, the feed as a stream.
 import { decodeEntry, frameText } from '../cloudevents.ts';
 import type { ControlPlane } from '../control-plane.ts';
-import { json } from '../http.ts';
-import { DEFAULT_PAGE_EVENTS, MAX_PAGE_BYTES, MAX_PAGE_EVENTS, READ_TIMEOUT_MS } from '../limits.ts';
+import { belowFloor } from '../feed-history.ts';
+import { nextFrames } from '../feed-poll.ts';
+import type { FeedRequest } from '../feed-session.ts';
+import { eventStream } from '../feed-stream.ts';
+import { json, stream } from '../http.ts';
+import {
+  DEFAULT_PAGE_EVENTS,
+  MAX_PAGE_BYTES,
+  MAX_PAGE_EVENTS,
+  MAX_POLL_SECONDS,
+  READ_TIMEOUT_MS,
+} from '../limits.ts';
 import type { Position } from '../model.ts';
 import { EventLogError, type LogBounds, type LogPage } from '../ports.ts';
-import { ProblemError, unavailable } from '../problems.ts';
+import { type ProblemCode, ProblemError, unavailable } from '../problems.ts';
 import { parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS, isSubjectFilter, withinEvents } from '../subjects.ts';
 import { excerpt } from '../text.ts';
-import type { Answer, App } from './routing.ts';
+import { FEED_PARAMETERS, parseFeedRequest, requireRoom } from './feed.ts';
+import type { Answer, App, RequestContext, Server } from './routing.ts';
 
 /** Entries read at once beyond what is asked for: where payloads are no events, a page takes several reads. */
 const MIN_READ_ENTRIES = 64;
 
+interface PageRequest {
+  readonly since: Position;
+  readonly limit: number;
+  readonly subject: string;
+  /** How long to wait when there is nothing yet. */
+  readonly waitMs: number;
+}
+
+/** Events as frames, which are spelled alike, and what is known around them. */
+interface EventsPage {
+  readonly events: readonly string[];
+  readonly bounds: LogBounds;
+  readonly cursor: Position;
+}
+
 export function eventRoutes(app: App, answer: Answer): void {
   app.get('/v1/events', (c) => {
-    const query = queryParameters(c.req.url, ['since', 'limit', 'subject']);
-    const since = parseUnsigned('since', query.since ?? '0');
+    if (acceptsStream(c.req.raw.headers)) return streamEvents(c, answer);
+    const query = queryParameters(c.req.url, ['since', 'limit', 'subject', 'wait']);
     const limit = parseUnsigned('limit', query.limit ?? '0') || DEFAULT_PAGE_EVENTS;
-    const subject = query.subject || EVENT_SUBJECTS;
-    if (!isSubjectFilter(subject)) {
-      throw new ProblemError('bad-request', `query parameter "subject" is no filter: "${excerpt(subject)}"`);
-    }
-    return answer(c, async ({ controlPlane }) => {
-      try {
-        return json(await eventsPage(controlPlane, since, Math.min(limit, MAX_PAGE_EVENTS), subject));
-      } catch (error) {
-        if (!(error instanceof EventLogError)) throw error;
-        throw unavailable('the event store cannot be read', error);
-      }
-    });
+    const request = {
+      since: parseUnsigned('since', query.since ?? '0'),
+      limit: Math.min(limit, MAX_PAGE_EVENTS),
+      subject: parseSubject(query.subject),
+      waitMs: Math.min(parseUnsigned('wait', query.wait ?? '0'), MAX_POLL_SECONDS) * 1000,
+    };
+    return answer(c, (server) => orUnavailable(() => answerPage(c, server, request)));
   });
 }
 
-async function eventsPage(
-  { log }: ControlPlane,
-  since: Position,
-  limit: number,
-  subject: string,
-): Promise<string> {
+/** Whether the client names the media type; a wildcard does not. */
+function acceptsStream(headers: Headers): boolean {
+  const accept = headers.get('accept');
+  if (accept === null) return false;
+  const types = accept.split(',').map((range) => range.split(';', 1)[0]?.trim().toLowerCase());
+  return types.includes('text/event-stream');
+}
+
+function streamEvents(c: RequestContext, answer: Answer): Response | Promise<Response> {
+  const { headers, method } = c.req.raw;
+  const query = queryParameters(c.req.url, FEED_PARAMETERS);
+  parseSubject(query.subject);
+  const asked = parseFeedRequest(query);
+  // Whoever comes back asks at the same URL, and says here how far he is.
+  const lastEventId = headers.get('last-event-id') || null;
+  const request =
+    lastEventId === null ? asked : { ...asked, since: parseUnsigned('Last-Event-ID', lastEventId) };
+  return answer(c, ({ controlPlane }) =>
+    orUnavailable(async () => {
+      requireRoom(controlPlane.feed);
+      requireServable(request, await controlPlane.log.bounds());
+      // hono answers HEAD with GET's handler.
+      return stream(
+        method === 'HEAD' ? null : eventStream((socket) => controlPlane.feed.open(socket, request)),
+      );
+    }),
+  );
+}
+
+/** Over HTTP what the feed would say with a frame and 4410. Throws 410. */
+function requireServable({ since, epoch }: FeedRequest, bounds: LogBounds): void {
+  const gone = (code: ProblemCode, detail: string) =>
+    new ProblemError(code, detail, {
+      extensions: { oldest_seq: bounds.firstSeq, latest_seq: bounds.lastSeq, epoch: bounds.epoch },
+    });
+  if (epoch !== null && epoch !== bounds.epoch) {
+    throw gone('ws/epoch-changed', 'the event store was replaced: read a snapshot and begin there');
+  }
+  if (since !== null && belowFloor(since, bounds)) {
+    throw gone('ws/retention-exhausted', `events after ${since} are not retained any more`);
+  }
+}
+
+function parseSubject(text: string | undefined): string {
+  const subject = text || EVENT_SUBJECTS;
+  if (isSubjectFilter(subject)) return subject;
+  throw new ProblemError('bad-request', `query parameter "subject" is no filter: "${excerpt(subject)}"`);
+}
+
+async function orUnavailable(work: () => Promise<Response>): Promise<Response> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof EventLogError)) throw error;
+    throw unavailable('the event store cannot be read', error);
+  }
+}
+
+async function answerPage(
+  c: RequestContext,
+  { controlPlane, clock }: Server,
+  request: PageRequest,
+): Promise<Response> {
+  const { since, limit, subject, waitMs } = request;
+  const page = await readPage(controlPlane.log, request);
+  if (waitMs === 0 || page.events.length > 0) return json(pageText(page, since));
+  requireRoom(controlPlane.feed);
+  const { frames, cursor } = await nextFrames(controlPlane.feed, {
+    // What was looked at already; a `since` beyond the tail is waited for.
+    after: Math.max(since, page.cursor),
+    filter: subject,
+    epoch: page.bounds.epoch,
+    ms: waitMs,
+    clock,
+    signal: c.req.raw.signal,
+  });
+  const events = cutToPage(frames.map(({ text }) => text).slice(0, limit));
+  const last = frames[events.length - 1]?.seq ?? Math.max(page.cursor, Math.min(cursor, controlPlane.cursor));
+  return json(pageText({ ...page, events, cursor: last }, since));
+}
+
+async function readPage(
+  log: ControlPlane['log'],
+  { since, limit, subject }: PageRequest,
+): Promise<EventsPage> {
   const signal = AbortSignal.timeout(READ_TIMEOUT_MS);
   const within = withinEvents(subject);
   // A filter outside our subjects matches nothing; the default one needs no filtering by the broker.
-  if (within === null) return pageText([], await log.bounds(), since, null);
+  if (within === null) {
+    const bounds = await log.bounds();
+    return { events: [], bounds, cursor: bounds.lastSeq };
+  }
   const filter = within === EVENT_SUBJECTS ? {} : { filter: within };
   const events: string[] = [];
   let bytes = 0;
@@ -53,6 +156,7 @@ async function eventsPage(
     const wanted = Math.max(limit - events.length, MIN_READ_ENTRIES);
     const page = await log.read({ after: cursor, limit: wanted, signal, ...filter });
     first ??= page;
+    const { bounds } = first;
     for (const entry of page.entries) {
       const { seq, text } = decodeEntry(entry);
       if (text === null) continue;
@@ -61,24 +165,25 @@ async function eventsPage(
       if (events.length < limit && bytes < MAX_PAGE_BYTES) continue;
       // Full. When it ends with the last entry of all, what was looked at reaches further.
       const isLast = entry === page.entries.at(-1);
-      return pageText(events, first.bounds, since, isLast ? page.through : seq);
+      return { events, bounds, cursor: isLast ? page.through : seq };
     }
-    if (page.through >= page.bounds.lastSeq) return pageText(events, first.bounds, since, page.through);
+    if (page.through >= page.bounds.lastSeq) return { events, bounds, cursor: page.through };
     cursor = page.through;
   }
 }
 
-function pageText(
-  events: readonly string[],
-  bounds: LogBounds,
-  since: Position,
-  cursor: Position | null,
-): string {
-  const truncated = since > 0 && since + 1 < bounds.firstSeq;
+/** As many of them as a page may hold, and at least one. */
+function cutToPage(texts: readonly string[]): readonly string[] {
+  let length = 0;
+  const end = texts.findIndex((text) => (length += text.length) >= MAX_PAGE_BYTES);
+  return end < 0 ? texts : texts.slice(0, end + 1);
+}
+
+function pageText({ events, bounds, cursor }: EventsPage, since: Position): string {
   const tail = JSON.stringify({
-    cursor: cursor ?? bounds.lastSeq,
+    cursor,
     epoch: bounds.epoch,
-    ...(truncated ? { truncated: true, oldest_seq: bounds.firstSeq } : {}),
+    ...(belowFloor(since, bounds) ? { truncated: true, oldest_seq: bounds.firstSeq } : {}),
   });
   return `{"events":[${events.join(',')}],${tail.slice(1)}`;
 }

@@ -1,9 +1,13 @@
 // GET /ws/events: everything that is decided before the upgrade; the session itself is the feed's.
 import { FEED_PROTOCOL, offeredProtocols } from '../auth.ts';
+import type { Feed } from '../feed.ts';
+import type { FeedRequest } from '../feed-session.ts';
+import { SNAPSHOT_KINDS, type SnapshotKind } from '../feed-snapshot.ts';
 import { MAX_EPOCH_CHARACTERS } from '../limits.ts';
-import { ProblemError } from '../problems.ts';
+import { ProblemError, retryLater } from '../problems.ts';
 import { parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS } from '../subjects.ts';
+import { excerpt } from '../text.ts';
 import type { Answer, App } from './routing.ts';
 
 /** RFC 6455, section 4.1: sixteen bytes in base64. */
@@ -36,15 +40,57 @@ export function feedRoutes(app: App, answer: Answer): void {
     if (new Set(protocols).size !== protocols.length) {
       throw new ProblemError('bad-request', 'Sec-WebSocket-Protocol names a protocol more than once');
     }
-    const query = queryParameters(c.req.url, ['since', 'subject', 'epoch']);
-    const request = {
-      since: query.since === undefined ? null : parseUnsigned('since', query.since),
-      filter: query.subject || EVENT_SUBJECTS,
-      epoch: query.epoch?.slice(0, MAX_EPOCH_CHARACTERS) || null,
-    };
+    const query = queryParameters(c.req.url, [...FEED_PARAMETERS, 'snapshot']);
+    const snapshot = parseSnapshot(query.snapshot);
+    if (snapshot !== null && query.since !== undefined) {
+      throw new ProblemError('bad-request', 'query parameters "since" and "snapshot" exclude each other');
+    }
+    const request = { ...parseFeedRequest(query), snapshot };
     const protocol = protocols.includes(FEED_PROTOCOL) ? FEED_PROTOCOL : null;
-    return answer(c, ({ controlPlane }) =>
-      upgrade((socket) => controlPlane.feed.open(socket, request), protocol),
-    );
+    return answer(c, ({ controlPlane: { feed } }) => {
+      requireRoom(feed);
+      return upgrade((socket) => feed.open(socket, request), protocol);
+    });
   });
+}
+
+/** What a client of the feed may ask for, over a WebSocket or a stream of events. */
+export const FEED_PARAMETERS = ['since', 'subject', 'epoch', 'control'] as const;
+
+/** Throws 400. */
+export function parseFeedRequest(
+  query: Partial<Record<(typeof FEED_PARAMETERS)[number], string>>,
+): FeedRequest {
+  return {
+    since: query.since === undefined ? null : parseUnsigned('since', query.since),
+    filter: query.subject || EVENT_SUBJECTS,
+    epoch: query.epoch?.slice(0, MAX_EPOCH_CHARACTERS) || null,
+    control: parseFlag('control', query.control),
+  };
+}
+
+/** Throws 503 when there are as many sessions as there may be. */
+export function requireRoom(feed: Feed): void {
+  if (feed.isFull) throw retryLater('too-many-sessions', `there are ${feed.size} sessions already`);
+}
+
+function parseFlag(name: string, text = ''): boolean {
+  if (text === '' || text === 'false') return false;
+  if (text === 'true') return true;
+  throw new ProblemError(
+    'bad-request',
+    `query parameter "${name}" is neither true nor false: "${excerpt(text)}"`,
+  );
+}
+
+/** Absent and empty mean none. */
+function parseSnapshot(text = ''): readonly SnapshotKind[] | null {
+  if (text === '') return null;
+  const kinds = new Set(text.split(','));
+  const known = SNAPSHOT_KINDS.filter((kind) => kinds.delete(kind));
+  if (kinds.size === 0) return known;
+  throw new ProblemError(
+    'bad-request',
+    `query parameter "snapshot" is not of ${SNAPSHOT_KINDS.join(', ')}: "${excerpt(text)}"`,
+  );
 }

@@ -7,7 +7,7 @@ import type { ControlPlane } from '../control-plane.ts';
 import { type EntityTags, isWeakMatch, readConditionOf, writeConditionOf } from '../entity-tags.ts';
 import { json, notModified, type ResponseBody } from '../http.ts';
 import { idempotencyKeyOf, markOf } from '../idempotency.ts';
-import type { UpgradeSocket } from '../ports.ts';
+import type { Clock, UpgradeSocket } from '../ports.ts';
 import { ProblemError } from '../problems.ts';
 import { excerpt } from '../text.ts';
 import type { WriteContext, Writer, Written } from '../writer.ts';
@@ -28,6 +28,7 @@ export type RequestContext = Context<{ Bindings: RequestBindings }>;
 export interface Server {
   readonly controlPlane: ControlPlane;
   readonly writer: Writer;
+  readonly clock: Clock;
   /** The body of GET /v1/version. */
   readonly version: string;
   /** Bytes of any size as the runtime sends them best. */

@@ -3,6 +3,7 @@ import { beforeAll, describe } from 'vitest';
 import type { FeedClient } from '../support/feed-client.ts';
 import { useRig } from '../support/server-process.ts';
 import type { Capabilities, Target } from '../support/server-process.ts';
+import { controlSuite, sessionLimitSuite } from './feed-control.ts';
 import { framesSuite } from './feed-frames.ts';
 import { retentionSuite } from './feed-retention.ts';
 import { sessionsSuite } from './feed-sessions.ts';
@@ -17,7 +18,10 @@ export function feedSuite(target: Target, capabilities: Capabilities): void {
     });
     describe('upgrades', () => upgradesSuite(rig));
     describe('frames', () => framesSuite(rig));
+    describe('control', () => controlSuite(rig));
     describe('sessions', () => sessionsSuite(rig, () => idle, capabilities));
   });
+  describe(`sessions on ${target.name}`, () =>
+    sessionLimitSuite(useRig(target, { CELLOS_SERVER_MAX_SESSIONS: '3' })));
   describe(`retention on ${target.name}`, () => retentionSuite(useRig(target)));
 }

@@ -13,6 +13,7 @@ import { formationsSuite } from './http-formations.ts';
 import { cellProjectionSuite } from './http-projection-cells.ts';
 import { projectionSuite } from './http-projection.ts';
 import { repeatsSuite } from './http-repeats.ts';
+import { streamsSuite } from './http-streams.ts';
 import { validatorsSuite } from './http-validators.ts';
 import { writesSuite } from './http-writes.ts';
 
@@ -34,5 +35,6 @@ export function httpSuite(target: Target, capabilities: Capabilities): void {
     describe('formation events', () => projectionSuite(rig));
     describe('cell events', () => cellProjectionSuite(rig));
     describe('events', () => eventsSuite(rig));
+    describe('streams', () => streamsSuite(rig));
   });
 }
