@@ -222,6 +222,7 @@ export class ControlPlane implements SnapshotSource {
     this.#endGrace();
     this.#transition('opened');
     this.feed.setEpoch(bounds.epoch);
+    if (after + 1 < bounds.firstSeq) this.feed.closeSkipped(bounds);
     const { firstSeq, lastSeq, epoch } = bounds;
     this.#logger.info(first ? 'event log opened' : 'event log reopened', { firstSeq, lastSeq, epoch });
   }

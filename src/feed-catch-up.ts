@@ -2,7 +2,7 @@
 // it, up to the exact sequence at which it is live.
 import type { FeedAdmission } from './feed-admission.ts';
 import { chosen } from './feed-channels.ts';
-import { belowFloor, type FeedHistory } from './feed-history.ts';
+import { type FeedHistory, hasGap } from './feed-history.ts';
 import { isFull, type LiveFeed } from './feed-live.ts';
 import type { FeedPace } from './feed-pace.ts';
 import { type CloseSession, controlFrame, type FeedSession } from './feed-session.ts';
@@ -155,7 +155,7 @@ export class FeedCatchUp {
     try {
       const page = await history.pageAfter(session.cursor);
       if (session.state !== 'behind') return;
-      if (belowFloor(session.cursor, page.bounds)) {
+      if (hasGap(session.cursor, page.bounds)) {
         admission.rehydrate(session, 'ws/retention-exhausted', page.bounds);
         return;
       }

@@ -30,7 +30,9 @@ export class FeedChannels {
     const { channel } = session;
     channel.live.delete(session);
     channel.sessions.delete(session);
-    if (channel.sessions.size === 0) this.#channels.delete(channel.filter);
+    if (channel.sessions.size === 0 && this.#channels.get(channel.filter) === channel) {
+      this.#channels.delete(channel.filter);
+    }
   }
 
   [Symbol.iterator](): Iterator<Channel> {

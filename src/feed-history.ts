@@ -96,9 +96,22 @@ export class FeedHistory {
       const limit = HISTORY_PAGE_SEQUENCES;
       const { entries, through, bounds } = await this.#log.read({ after, until, limit, signal });
       const frames: Frame[] = [];
+      let reached = after;
+      let isChecked = false;
       for (const entry of entries) {
         const { seq, subject, text } = decodeEntry(entry);
+        if (seq > reached + 1 && !isChecked) {
+          // Deleted, or dropped by the log since the bounds were asked for: only what is behind the floor may be missing unsaid.
+          const now = await this.#log.bounds();
+          if (hasGap(reached, now)) return new HistoryPage(frames, reached, now);
+          isChecked = true;
+        }
+        reached = seq;
         if (text !== null) frames.push({ seq, subject, text: frameText(seq, text) });
+      }
+      if (reached < through && !isChecked) {
+        const now = await this.#log.bounds();
+        if (hasGap(reached, now)) return new HistoryPage(frames, reached, now);
       }
       return new HistoryPage(frames, through, bounds);
     } finally {
@@ -108,7 +121,12 @@ export class FeedHistory {
   }
 }
 
-/** Contract section 7: 0 means "from the oldest retained", which is never too old. */
-export function belowFloor(cursor: Position, bounds: LogBounds): boolean {
-  return cursor > 0 && cursor + 1 < bounds.firstSeq;
+/** Whether a `since` is too old. Contract section 7: 0 means "from the oldest retained", which never is. */
+export function belowFloor(since: Position, bounds: LogBounds): boolean {
+  return since > 0 && hasGap(since, bounds);
+}
+
+/** Whether the log has dropped what comes next for who is at `cursor`. */
+export function hasGap(cursor: Position, bounds: LogBounds): boolean {
+  return cursor + 1 < bounds.firstSeq;
 }

@@ -76,7 +76,8 @@ export class LiveFeed {
 
   #flush(): void {
     const { channels, sessions, pace, clock, onBehind, onFlushed } = this.#options;
-    if (pace.left <= 0) return;
+    // Scheduled when there were other sessions, and done when there were none.
+    if (pace.left <= 0 || this.#flushed === this.#received) return;
     const now = clock.now();
     const isLost = this.#flushed < this.ring.floor;
     const most = pace.left / Math.max(sessions.size, 1);

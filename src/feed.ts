@@ -4,7 +4,7 @@
 import { FeedAdmission } from './feed-admission.ts';
 import { FeedCatchUp } from './feed-catch-up.ts';
 import { FeedChannels } from './feed-channels.ts';
-import { FeedHistory } from './feed-history.ts';
+import { FeedHistory, hasGap } from './feed-history.ts';
 import { LiveFeed } from './feed-live.ts';
 import { FeedPace, type PaceLimits } from './feed-pace.ts';
 import { type CloseSession, type FeedRequest, FeedSession } from './feed-session.ts';
@@ -154,6 +154,15 @@ export class Feed {
     for (const session of this.#sessions) this.#admission.rehydrate(session, 'ws/epoch-changed', bounds);
   }
 
+  /** The tail has passed over events that the log had dropped before it could read them: who was due them is told so. */
+  closeSkipped(bounds: LogBounds): void {
+    for (const session of this.#sessions) {
+      if (hasGap(session.cursor, bounds)) {
+        this.#admission.rehydrate(session, 'ws/retention-exhausted', bounds);
+      }
+    }
+  }
+
   /** The server stops: 1001 to everybody. */
   shutdown(): void {
     for (const session of this.#sessions) this.#close(session, CLOSE.goingAway, 'server shutting down');
@@ -202,6 +211,8 @@ export class Feed {
   }
 
   #forget(session: FeedSession): void {
+    // Of one that we close its socket tells as well, when another may have taken its place.
+    if (session.state === 'closed') return;
     session.state = 'closed';
     session.pages = null;
     this.#sessions.delete(session);
