@@ -1,8 +1,7 @@
 // The entry point on Deno and on Deno Deploy: `deno task serve`.
-import { connect } from 'nats.ws';
-
 import type { Environment } from '../src/config.ts';
 import type { PaceLimits } from '../src/feed-pace.ts';
+import { connectWebSocket } from '../src/nats-websocket.ts';
 import { listen } from './deno/http-server.ts';
 import { processClock } from './process/clock.ts';
 import { runServer } from './process/server.ts';
@@ -37,7 +36,7 @@ function writeLine(line: string): void {
 await runServer({
   environment,
   capabilities: { tcp: false, readTextFile },
-  connector: () => connect,
+  connector: () => connectWebSocket,
   clock: processClock,
   writeLine,
   listen,

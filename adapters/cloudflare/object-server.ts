@@ -1,7 +1,5 @@
 // One life of the server inside the Durable Object, from restoring the checkpoint to leaving the broker: the core with this
 // runtime's ports. Sockets and alarms come from the object.
-import { connect } from 'nats.ws';
-
 import { createApp, type ServerApp } from '../../src/app.ts';
 import { createAuthenticator } from '../../src/auth.ts';
 import { Checkpoint } from '../../src/checkpoint.ts';
@@ -10,6 +8,7 @@ import type { PaceLimits } from '../../src/feed-pace.ts';
 import { BROKER_CONNECTION_AGE_MS, DEAD_TAIL_MS, HOLD_WHILE_STARTING_MS } from '../../src/limits.ts';
 import { toConnectionOptions } from '../../src/nats-connection.ts';
 import { NatsEventLog } from '../../src/nats-event-log.ts';
+import { connectWebSocket } from '../../src/nats-websocket.ts';
 import type { Clock, Log } from '../../src/ports.ts';
 import { toBody } from './runtime.ts';
 import type { Settings } from './settings.ts';
@@ -64,7 +63,7 @@ export class ObjectServer {
     nextSlice: () => Promise<void>,
   ): ObjectServer {
     const log = new NatsEventLog({
-      connect,
+      connect: connectWebSocket,
       connection: toConnectionOptions(config.broker),
       replicas: config.replicas,
       clock,

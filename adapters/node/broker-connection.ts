@@ -1,10 +1,10 @@
 // How Node reaches the broker: nats.ws over the `ws` package, or the TCP client of the same family for nats:// and tls://.
-import { connect, type ConnectionOptions } from 'nats.ws';
 import { WebSocket } from 'ws';
 
 import type { BrokerConfig } from '../../src/config.ts';
 import { CONNECT_TIMEOUT_MS } from '../../src/limits.ts';
 import type { NatsEventLogOptions } from '../../src/nats-event-log.ts';
+import { webSocketConnector } from '../../src/nats-websocket.ts';
 
 type Connect = NatsEventLogOptions['connect'];
 
@@ -14,19 +14,15 @@ export function connector({ transport }: BrokerConfig): Connect {
 }
 
 /** Node's own WebSocket works too, but an error of it says neither "refused" nor "not found". */
-const connectWebSocket: Connect = (options) =>
-  // The client documents `wsFactory` and leaves it out of its types.
-  connect({ ...options, wsFactory } as ConnectionOptions);
-
-async function wsFactory(url: string): Promise<{ socket: WebSocket; encrypted: boolean }> {
-  const socket = new WebSocket(url, {
-    // The broker does not compress unless told to, and NATS payloads are not text.
-    perMessageDeflate: false,
-    skipUTF8Validation: true,
-    handshakeTimeout: CONNECT_TIMEOUT_MS,
-  });
-  return { socket, encrypted: url.startsWith('wss:') };
-}
+const connectWebSocket: Connect = webSocketConnector(
+  (url) =>
+    new WebSocket(url, {
+      // The broker does not compress unless told to, and NATS payloads are not text.
+      perMessageDeflate: false,
+      skipUTF8Validation: true,
+      handshakeTimeout: CONNECT_TIMEOUT_MS,
+    }),
+);
 
 /** Loaded only when asked for: most servers speak to a websocket listener. */
 const connectTcp: Connect = async (options) => {
