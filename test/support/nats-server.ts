@@ -109,10 +109,10 @@ export class Broker {
     return this.#process.websocketPort;
   }
 
-  /** Gone without a word, as after a crash. */
-  async kill(): Promise<void> {
+  /** Gone without a word, as after a crash; or with another signal in order. */
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     await this.#forget();
-    await this.#process.stop('SIGKILL');
+    await this.#process.stop(signal);
   }
 
   /** Back on the same ports with the same store, or with an empty one. */
