@@ -201,9 +201,13 @@ export class Broker {
   async messages(first = 1): Promise<{ seq: number; subject: string; text: string }[]> {
     const found: { seq: number; subject: string; text: string }[] = [];
     const { state } = await this.info();
-    for (let seq = Math.max(first, state.first_seq); seq <= state.last_seq; seq += 1) {
-      const stored = await this.message(seq).catch(() => null);
-      if (stored) found.push({ seq, ...stored });
+    for (let from = Math.max(first, state.first_seq); from <= state.last_seq; from += READ_WINDOW) {
+      const size = Math.min(READ_WINDOW, state.last_seq - from + 1);
+      const window = Array.from({ length: size }, async (_, index) => ({
+        seq: from + index,
+        stored: await this.message(from + index).catch(() => null),
+      }));
+      for (const { seq, stored } of await Promise.all(window)) if (stored) found.push({ seq, ...stored });
     }
     return found;
   }
@@ -217,6 +221,7 @@ export class Broker {
 }
 
 const PUBLISH_WINDOW = 500;
+const READ_WINDOW = 100;
 
 function toBytes(payload: unknown): Uint8Array {
   if (payload instanceof Uint8Array) return payload;
