@@ -16,7 +16,7 @@ import {
   toLogError,
 } from './nats-link.ts';
 import { type Delivery, PullConsumer } from './nats-pull.ts';
-import { type Anchor, boundsOf, getOrCreateStream, STREAM } from './nats-stream.ts';
+import { type Anchor, boundsOf, getOrCreateStream, isNothingLeft, STREAM } from './nats-stream.ts';
 import { NatsTail } from './nats-tail.ts';
 import { NextAnswer } from './next-answer.ts';
 import {
@@ -177,6 +177,14 @@ export class NatsEventLog implements EventLog {
       done = true;
       resolve(exhausted);
     };
+    // Nothing pending: that is all, or the consumer is behind and more will come.
+    const settle = (from: Position) => {
+      isNothingLeft(link.jsm, from, end, filter).then((isAll) => {
+        if ((entries.at(-1)?.seq ?? after) !== from) return;
+        if (isAll) finish(true);
+        else if (entries.length >= limit) finish(false);
+      }, reject);
+    };
     const onDelivery = (delivery: Delivery) => {
       // What came in one input with the last entry of the page is not part of it.
       if (done) return;
@@ -187,7 +195,8 @@ export class NatsEventLog implements EventLog {
       // The payload is a view into a network buffer that holds much else.
       entries.push({ ...delivery, payload: delivery.payload.slice() });
       bytes += delivery.payload.byteLength;
-      if (delivery.seq === end || delivery.pending === 0) finish(true);
+      if (delivery.seq === end) finish(true);
+      else if (delivery.pending === 0) settle(delivery.seq);
       else if (entries.length >= limit || bytes >= limits.MAX_PAGE_BYTES) finish(false);
     };
     const consumer = await PullConsumer.open(
@@ -206,8 +215,8 @@ export class NatsEventLog implements EventLog {
     signal.addEventListener('abort', onAbort);
     try {
       signal.throwIfAborted();
-      if (consumer.pendingAtStart === 0) return { entries, exhausted: true };
-      consumer.pull(Math.min(limit, consumer.pendingAtStart));
+      if (consumer.pendingAtStart === 0) settle(after);
+      consumer.pull(Math.min(limit, consumer.pendingAtStart || limit));
       return { entries, exhausted: await promise };
     } finally {
       signal.removeEventListener('abort', onAbort);

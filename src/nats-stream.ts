@@ -1,8 +1,9 @@
 // The stream itself: get-or-create, its bounds, and whether it is still the one we knew (contract, section 2; design D10).
-import type { JetStreamManager, StreamConfig, StreamInfo } from 'nats.ws';
+import type { JetStreamManager, MsgRequest, StreamConfig, StreamInfo } from 'nats.ws';
 
 import { STREAM_DUPLICATE_WINDOW_MS, STREAM_MAX_AGE_MS } from './limits.ts';
 import type { Position } from './model.ts';
+import { apiErrorCode, NO_MESSAGE } from './nats-link.ts';
 import type { LogBounds } from './ports.ts';
 import { EVENT_SUBJECTS } from './subjects.ts';
 
@@ -81,6 +82,27 @@ export async function isSameStream(
   } catch (error) {
     // Deleted since: nothing to compare.
     if ((error as { api_error?: { code?: number } } | null)?.api_error?.code === 404) return true;
+    throw error;
+  }
+}
+
+/**
+ * Whether the stream holds nothing of (after, end], asked of its leader: a consumer on a replica that lags behind says that there is
+ * nothing pending although there is.
+ */
+export async function isNothingLeft(
+  jsm: JetStreamManager,
+  after: Position,
+  end: Position,
+  filter = '>',
+): Promise<boolean> {
+  if (after >= end) return true;
+  try {
+    // The client knows this way to ask; its types do not.
+    const query = { seq: after + 1, next_by_subj: filter } as unknown as MsgRequest;
+    return (await jsm.streams.getMessage(STREAM, query)).seq > end;
+  } catch (error) {
+    if (apiErrorCode(error) === NO_MESSAGE) return true;
     throw error;
   }
 }

@@ -8,6 +8,7 @@ import {
   type Anchor,
   boundsOf,
   getOrCreateStream,
+  isNothingLeft,
   isSameStream,
   isStreamMissing,
   STREAM,
@@ -118,8 +119,8 @@ export class NatsTail {
     this.#consumer = consumer;
     this.#contactAt = this.#options.clock.now();
     this.#follower.onOpened(bounds, after);
-    if (consumer.pendingAtStart === 0) this.#caughtUp(bounds.lastSeq);
     this.#refill();
+    if (consumer.pendingAtStart === 0) await this.#settle(bounds);
     return bounds;
   }
 
@@ -134,11 +135,22 @@ export class NatsTail {
     this.#position = seq;
     this.#lastDelivered = { seq, nanos: timestamp };
     this.#follower.onEntry(delivery);
-    // Entries at the end may have been deleted: none pending is as good as the last sequence.
-    if (!this.#isCaughtUp && (seq >= opened.lastSeq || pending === 0)) {
-      this.#caughtUp(Math.max(seq, opened.lastSeq));
+    if (!this.#isCaughtUp) {
+      if (seq >= opened.lastSeq) this.#caughtUp(seq);
+      else if (pending === 0) {
+        this.#settle(opened).catch((error: unknown) => this.#link.abandon(`no answer: ${String(error)}`));
+      }
     }
     this.#refill();
+  }
+
+  /** Nothing is pending before the last sequence: entries at the end may have been deleted, or the consumer is behind. */
+  async #settle(opened: LogBounds): Promise<void> {
+    const position = this.#position as Position;
+    const isAtEnd = await isNothingLeft(this.#link.jsm, position, opened.lastSeq);
+    if (isAtEnd && !this.#isCaughtUp && this.#position === position && !this.#isStopped) {
+      this.#caughtUp(opened.lastSeq);
+    }
   }
 
   #caughtUp(position: Position): void {
