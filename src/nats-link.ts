@@ -73,6 +73,11 @@ export function apiErrorCode(error: unknown): number | undefined {
   return (error as { api_error?: { err_code?: number } } | null)?.api_error?.err_code;
 }
 
+/** JetStream's own words; the client's message is but the code where that is 503, as for a stream that is full. */
+function apiErrorText(error: unknown): string {
+  return (error as { api_error?: { description?: string } } | null)?.api_error?.description ?? '';
+}
+
 /** JetStream's number for a message that is not there. */
 export const NO_MESSAGE = 10_037;
 
@@ -105,12 +110,12 @@ export function toLogError(error: unknown): EventLogError {
 function logErrorCode(error: unknown): EventLogError['code'] {
   if (isConflict(error)) return 'conflict';
   const number = apiErrorCode(error);
-  const { code, message = '' } = (error ?? {}) as { code?: string; message?: string };
+  const { code } = (error ?? {}) as { code?: string };
   if (number === undefined) {
     // Nobody listens for the stream's subjects; the client itself refuses what the broker would not take.
     if (code === '503') return 'unreachable';
     return code === 'MAX_PAYLOAD_EXCEEDED' ? 'full' : 'unavailable';
   }
-  if (FULL.has(number) || (number === STORE_FAILED && message.includes('maximum'))) return 'full';
+  if (FULL.has(number) || (number === STORE_FAILED && apiErrorText(error).includes('maximum'))) return 'full';
   return number === NO_STREAM ? 'unreachable' : 'unavailable';
 }
