@@ -62,6 +62,7 @@ export class Publication {
       const options = { messageId, signal: this.#signal, ...expectation };
       const { seq, isDuplicate } = await this.#controlPlane.log.publish(subject, payload, options);
       await this.#whenApplied(seq);
+      if (!isDuplicate) await this.#whenSeen();
       const isOurs = !isDuplicate || this.#watch.seq === seq;
       return { kind: isOurs ? 'stored' : 'duplicate', seq };
     } catch (error) {
@@ -105,6 +106,14 @@ export class Publication {
     await promise;
     cancel();
     this.#signal.removeEventListener('abort', onAbort);
+  }
+
+  /** A cursor beyond an acknowledged sequence may be that of an earlier stream: the event itself has to come by. */
+  async #whenSeen(): Promise<void> {
+    while (this.#watch.seq === null) {
+      if (this.#signal.aborted) throw unavailable('the write is stored but not yet visible here');
+      await this.#pause();
+    }
   }
 
   async #whenApplied(seq: Position): Promise<void> {
