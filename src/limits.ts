@@ -121,8 +121,12 @@ export const RECONNECT_MAX_MS = 500;
 export const CONNECTION_CLOSE_MS = 250;
 /** Leaving the broker when the server stops. */
 export const LOG_CLOSE_MS = 1000;
+/** A request to the broker is made again while it is not answered: a cluster without a leader drops it, and answers soon after. */
+export const BROKER_ASK_AGAIN_MS = 400;
 /** How often a quiet tail asks whether the stream is still the same and whether it missed anything. */
-export const WATCH_INTERVAL_MS = 1000;
+export const WATCH_INTERVAL_MS = 500;
+/** How long an entry may be on its way that the stream has and the tail has not. */
+export const WATCH_SUSPICION_MS = 250;
 /** Protocol pings to the broker: below the 100 s after which Cloudflare cuts an idle WebSocket. */
 export const BROKER_PING_MS = 20_000;
 

@@ -170,7 +170,7 @@ export class NatsCheckpointObjects implements CheckpointObjects {
     try {
       const link = await openLink(this.#options, async (nc, jsm) => {
         isConnected = true;
-        opened.store = await openStore(nc, jsm, this.#options.replicas);
+        opened.store = await openStore(nc, jsm, this.#options);
       });
       return { ...link, store: opened.store as ObjectStore };
     } catch (error) {
@@ -179,9 +179,13 @@ export class NatsCheckpointObjects implements CheckpointObjects {
   }
 }
 
-async function openStore(nc: NatsConnection, jsm: JetStreamManager, replicas: number): Promise<ObjectStore> {
+async function openStore(
+  nc: NatsConnection,
+  jsm: JetStreamManager,
+  { replicas, clock }: LinkOptions,
+): Promise<ObjectStore> {
   // The client would send `replicas` along as it is spelled there, which brokers from 2.12 on refuse.
-  await getOrAddStream(jsm, {
+  await getOrAddStream(jsm, clock, {
     name: STREAM,
     description: 'Views of the event log, kept by cellos-server; may be deleted at any time',
     subjects: [chunksOf('>'), descriptionOf('>')],

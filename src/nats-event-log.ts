@@ -202,7 +202,7 @@ export class NatsEventLog implements EventLog {
     const consumer = await PullConsumer.open(
       link.nc,
       link.jsm,
-      { stream: STREAM, after, ...(filter === undefined ? {} : { filter }) },
+      { stream: STREAM, after, clock: this.#options.clock, ...(filter === undefined ? {} : { filter }) },
       {
         onDelivery,
         onPullEnded: () => consumer.pull(limit - entries.length),
@@ -255,8 +255,8 @@ export class NatsEventLog implements EventLog {
   }
 
   #connect(): Promise<BrokerLink> {
-    const { replicas } = this.#options;
-    return openLink(this.#options, (_, jsm) => getOrCreateStream(jsm, replicas));
+    const { replicas, clock } = this.#options;
+    return openLink(this.#options, (_, jsm) => getOrCreateStream(jsm, replicas, clock));
   }
 
   /** Closes a connection that was renewed when the requests that are under way on it have had their time. */

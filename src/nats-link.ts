@@ -53,6 +53,25 @@ export async function openLink(
   }
 }
 
+/**
+ * The first answer to a request that may be made several times, which it is until then. Rejects like the first one of them that
+ * fails, so after the request's own timeout at the latest.
+ */
+export async function askAgain<Answer>(clock: Clock, request: () => Promise<Answer>): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  let cancel = () => {};
+  const ask = () => {
+    request().then(resolve, reject);
+    cancel = clock.after(limits.BROKER_ASK_AGAIN_MS, ask);
+  };
+  ask();
+  try {
+    return await promise;
+  } finally {
+    cancel();
+  }
+}
+
 /** A connection that no longer answers is left behind: the client waits for what it has buffered. */
 export async function closeConnection(nc: NatsConnection, clock: Clock): Promise<void> {
   const late = Promise.withResolvers<void>();

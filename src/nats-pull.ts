@@ -4,7 +4,8 @@ import type { ConsumerConfig, JetStreamManager, Msg, NatsConnection, Subscriptio
 
 import { CONSUMER_INACTIVE_MS, PULL_BYTES, PULL_EXPIRES_MS } from './limits.ts';
 import type { Position } from './model.ts';
-import type { LogEntry } from './ports.ts';
+import { askAgain } from './nats-link.ts';
+import type { Clock, LogEntry } from './ports.ts';
 
 /** An entry with what its delivery says: the broker's time and how many more there are. */
 export interface Delivery extends LogEntry {
@@ -25,6 +26,7 @@ export interface PullConsumerOptions {
   readonly stream: string;
   readonly after: Position;
   readonly filter?: string;
+  readonly clock: Clock;
 }
 
 /** Pulls under way, oldest first; the broker fills them in this order. */
@@ -90,7 +92,14 @@ export class PullConsumer {
       num_replicas: 1,
       ...(options.filter === undefined ? {} : { filter_subject: options.filter }),
     };
-    const { name, num_pending: pending } = await jsm.consumers.add(options.stream, config);
+    let isMade = false;
+    const { name, num_pending: pending } = await askAgain(options.clock, async () => {
+      const made = await jsm.consumers.add(options.stream, config);
+      // Not asked for by name: a cluster that has just lost a node may put one there, and the next one elsewhere.
+      if (isMade) void jsm.consumers.delete(options.stream, made.name).catch(() => {});
+      isMade = true;
+      return made;
+    });
     return new PullConsumer(nc, jsm, { stream: options.stream, name, pending }, handlers);
   }
 

@@ -3,8 +3,8 @@ import type { JetStreamManager, MsgRequest, StreamConfig, StreamInfo } from 'nat
 
 import { STREAM_DUPLICATE_WINDOW_MS, STREAM_MAX_AGE_MS } from './limits.ts';
 import type { Position } from './model.ts';
-import { apiErrorCode, NO_MESSAGE } from './nats-link.ts';
-import type { LogBounds } from './ports.ts';
+import { apiErrorCode, askAgain, NO_MESSAGE } from './nats-link.ts';
+import type { Clock, LogBounds } from './ports.ts';
 import { EVENT_SUBJECTS } from './subjects.ts';
 
 export const STREAM = 'CELLOS_EVENTS';
@@ -23,8 +23,12 @@ export interface Anchor {
 }
 
 /** An existing stream is used as it is; one that we create has the contract's configuration. */
-export function getOrCreateStream(jsm: JetStreamManager, replicas: number): Promise<StreamInfo> {
-  return getOrAddStream(jsm, {
+export function getOrCreateStream(
+  jsm: JetStreamManager,
+  replicas: number,
+  clock: Clock,
+): Promise<StreamInfo> {
+  return getOrAddStream(jsm, clock, {
     name: STREAM,
     subjects: [EVENT_SUBJECTS],
     retention: 'limits' as StreamConfig['retention'],
@@ -38,10 +42,11 @@ export function getOrCreateStream(jsm: JetStreamManager, replicas: number): Prom
 /** The stream of that name, made with this configuration when there is none. */
 export async function getOrAddStream(
   jsm: JetStreamManager,
+  clock: Clock,
   config: Partial<StreamConfig> & { readonly name: string },
 ): Promise<StreamInfo> {
   try {
-    return await jsm.streams.info(config.name);
+    return await askAgain(clock, () => jsm.streams.info(config.name));
   } catch (error) {
     if (!isStreamMissing(error)) throw error;
   }

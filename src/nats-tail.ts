@@ -2,7 +2,7 @@
 // anything odd (a lost consumer, a gap in the deliveries, a tail that does not move) it is opened again at position + 1.
 import * as limits from './limits.ts';
 import type { Position } from './model.ts';
-import type { BrokerLink } from './nats-link.ts';
+import { askAgain, type BrokerLink } from './nats-link.ts';
 import { type Delivery, PullConsumer } from './nats-pull.ts';
 import {
   type Anchor,
@@ -82,11 +82,16 @@ export class NatsTail {
         if (reason !== undefined) this.#options.logger.info('tail reopened', { reason });
       } finally {
         watch.stop();
-        // Before the next one is opened: brokers limit consumers.
-        await this.#consumer?.close();
-        this.#consumer = null;
+        await this.#closeConsumer();
       }
     }
+  }
+
+  /** Brokers limit consumers. The next one need not wait for it: the node of this one may be gone, and nobody answers then. */
+  async #closeConsumer(): Promise<void> {
+    const closing = this.#consumer?.close();
+    this.#consumer = null;
+    if (this.#isStopped) await closing;
   }
 
   stop(): void {
@@ -96,7 +101,7 @@ export class NatsTail {
 
   async #open(onBroken: (reason: string) => void): Promise<LogBounds> {
     const { nc, jsm } = this.#link;
-    const bounds = boundsOf(await getOrCreateStream(jsm, this.#options.replicas));
+    const bounds = boundsOf(await getOrCreateStream(jsm, this.#options.replicas, this.#options.clock));
     if (!(await isSameStream(jsm, this.anchor, bounds))) {
       this.#position = 0;
       this.#lastDelivered = null;
@@ -109,7 +114,7 @@ export class NatsTail {
     const consumer = await PullConsumer.open(
       nc,
       jsm,
-      { stream: STREAM, after },
+      { stream: STREAM, after, clock: this.#options.clock },
       {
         onDelivery: (delivery) => this.#deliver(delivery, bounds),
         onPullEnded: () => this.#refill(),
@@ -192,7 +197,8 @@ export class NatsTail {
       schedule();
     };
     const schedule = () => {
-      cancel = this.#options.clock.after(limits.WATCH_INTERVAL_MS, () => void check());
+      const ms = suspect ? limits.WATCH_SUSPICION_MS : limits.WATCH_INTERVAL_MS;
+      cancel = this.#options.clock.after(ms, () => void check());
     };
     schedule();
     return {
@@ -207,7 +213,7 @@ export class NatsTail {
   async #ask(): Promise<LogBounds | null> {
     const position = this.#position;
     try {
-      return boundsOf(await this.#link.jsm.streams.info(STREAM));
+      return boundsOf(await askAgain(this.#options.clock, () => this.#link.jsm.streams.info(STREAM)));
     } catch (error) {
       if (isStreamMissing(error)) return { epoch: '', firstSeq: 1, lastSeq: 0 };
       if (this.#position === position) this.#link.abandon(`no answer about the stream: ${String(error)}`);
