@@ -122,7 +122,9 @@ export const CONNECTION_CLOSE_MS = 250;
 /** Leaving the broker when the server stops. */
 export const LOG_CLOSE_MS = 1000;
 /** A request to the broker is made again while it is not answered: a cluster without a leader drops it, and answers soon after. */
-export const BROKER_ASK_AGAIN_MS = 400;
+export const BROKER_ASK_AGAIN_MS = 250;
+/** Removing the tail's consumer before the next one is made; one whose node is gone is left to its inactive threshold. */
+export const CONSUMER_CLOSE_MS = 100;
 /** How often a quiet tail asks whether the stream is still the same and whether it missed anything. */
 export const WATCH_INTERVAL_MS = 500;
 /** How long an entry may be on its way that the stream has and the tail has not. */

@@ -87,11 +87,14 @@ export class NatsTail {
     }
   }
 
-  /** Brokers limit consumers. The next one need not wait for it: the node of this one may be gone, and nobody answers then. */
+  /** Before the next one is opened: brokers limit consumers, and a stream that is being deleted gets the time to be gone. */
   async #closeConsumer(): Promise<void> {
     const closing = this.#consumer?.close();
     this.#consumer = null;
-    if (this.#isStopped) await closing;
+    const late = Promise.withResolvers<void>();
+    const cancel = this.#options.clock.after(limits.CONSUMER_CLOSE_MS, late.resolve);
+    await Promise.race([closing, late.promise]);
+    cancel();
   }
 
   stop(): void {
