@@ -2,7 +2,7 @@
 // does not read keep their spelling, so the admitted document is put together from slices of the text.
 import * as v from 'valibot';
 
-import { depthOf, elementsOf, membersOf, minify, unportablePiece } from './json-text.ts';
+import { elementsOf, membersOf, minify, type Outline, outlineOf } from './json-text.ts';
 import { MAX_DOCUMENT_DEPTH } from './limits.ts';
 import { type Authority, describeIssue, flatDocument, kubectlDocument } from './schemas.ts';
 import { excerpts } from './text.ts';
@@ -40,11 +40,11 @@ export function parseDocument(body: string): ParsedDocument {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return refuse('the body is not a JSON object');
   }
-  if (depthOf(body) > MAX_DOCUMENT_DEPTH) {
+  const outline = outlineOf(body);
+  if (outline.depth > MAX_DOCUMENT_DEPTH) {
     return refuse(`the document is nested more than ${MAX_DOCUMENT_DEPTH} levels deep`);
   }
-  const unportable = unportablePiece(body);
-  if (unportable !== null) return refuse(`the document ${unportable}`);
+  if (outline.unportable !== null) return refuse(`the document ${outline.unportable}`);
   const kubectlKeys = KUBECTL_KEYS.filter((key) => Object.hasOwn(value, key));
   const flatKeys = FLAT_KEYS.filter((key) => Object.hasOwn(value, key));
   if (kubectlKeys.length > 0 && flatKeys.length > 0) {
@@ -52,27 +52,45 @@ export function parseDocument(body: string): ParsedDocument {
       `the document mixes two shapes: ${excerpts(flatKeys)} cannot stand beside ${excerpts(kubectlKeys)}`,
     );
   }
-  const members = membersOf(minify(body));
-  return kubectlKeys.length > 0 ? parseKubectl(value, members) : parseFlat(value, members);
+  const dense = outline.isSpaced ? minify(body) : body;
+  return kubectlKeys.length > 0 ? parseKubectl(value, dense) : parseFlat(value, dense, outline);
 }
 
 function refuse(detail: string): ParsedDocument {
   return { ok: false, detail };
 }
 
-function parseFlat(value: object, texts: Map<string, string>): ParsedDocument {
+function parseFlat(value: object, dense: string, outline: Outline): ParsedDocument {
   const parsed = v.safeParse(flatDocument, value, { abortEarly: true });
   if (!parsed.success) return refuse(describeIssue(parsed.issues[0]));
   const { name, coordinator, members } = parsed.output;
-  const memberTexts = elementsOf(texts.get('members') ?? '').map((member) => objectText(membersOf(member)));
-  texts.set('members', `[${memberTexts.join(',')}]`);
-  return accept(name, coordinator, members.map(toMember), objectText(texts));
+  const text = hasEachKeyOnce(parsed.output, outline) ? dense : withEachKeyOnce(dense);
+  return accept(name, coordinator, members.map(toMember), text);
 }
 
-function parseKubectl(value: object, top: Map<string, string>): ParsedDocument {
+/**
+ * Whether document and members spell each key once and without escapes, so that their text can stay as it is: nearly always. False
+ * also when the third level holds other objects than members.
+ */
+function hasEachKeyOnce(document: { members: readonly object[] }, { hasEscapes, keys }: Outline): boolean {
+  if (hasEscapes || keys[1] !== Object.keys(document).length) return false;
+  let memberKeys = 0;
+  for (const member of document.members) memberKeys += Object.keys(member).length;
+  return keys[3] === memberKeys;
+}
+
+function withEachKeyOnce(dense: string): string {
+  const texts = membersOf(dense);
+  const memberTexts = elementsOf(texts.get('members') ?? '').map((member) => objectText(membersOf(member)));
+  texts.set('members', `[${memberTexts.join(',')}]`);
+  return objectText(texts);
+}
+
+function parseKubectl(value: object, dense: string): ParsedDocument {
   const parsed = v.safeParse(kubectlDocument, value, { abortEarly: true });
   if (!parsed.success) return refuse(describeIssue(parsed.issues[0]));
   const { metadata, spec } = parsed.output;
+  const top = membersOf(dense);
   const specTexts = membersOf(top.get('spec') ?? '');
   const memberTexts = elementsOf(specTexts.get('members') ?? '').map((member) => {
     const texts = membersOf(member);

@@ -6,6 +6,8 @@ import { excerpt } from './text.ts';
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;
+const MINUS = 0x2d;
+const COLON = 0x3a;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const OPEN_BRACKET = 0x5b;
@@ -121,47 +123,108 @@ export function minify(text: string): string {
   return text.replaceAll(/("[^"\\]*(?:\\.[^"\\]*)*")|[ \n\r\t]+/g, '$1');
 }
 
-/** How deep arrays and objects are nested: 0 for a scalar, 1 for `{}`. */
-export function depthOf(text: string): number {
+/** What one pass over a text tells about the whole of it. */
+export interface Outline {
+  /** How deep arrays and objects are nested: 0 for a scalar, 1 for `{}`. */
+  readonly depth: number;
+  /** White space between tokens. */
+  readonly isSpaced: boolean;
+  /** A backslash in any string, so that two spellings may be one key. */
+  readonly hasEscapes: boolean;
+  /** Keys of all objects at each depth from 0 to 3, repeated ones counted again. */
+  readonly keys: readonly [number, number, number, number];
+  /**
+   * What JSON.parse takes and parsers of other languages refuse, as the rest of a sentence: an escaped surrogate without its other
+   * half, a number beyond a double. One record with it would make a whole list unreadable for such a client. Null when there is none.
+   */
+  readonly unportable: string | null;
+}
+
+export function outlineOf(text: string): Outline {
+  const keys: [number, number, number, number] = [0, 0, 0, 0];
   let depth = 0;
   let deepest = 0;
+  let isSpaced = false;
+  let hasEscapes = false;
+  let unportable: string | null = null;
   let at = 0;
   while (at < text.length) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
-      at = skipString(text, at);
-      continue;
+      const start = at++;
+      let hasEscape = false;
+      for (;;) {
+        const inner = text.charCodeAt(at++);
+        if (inner === QUOTE) break;
+        if (inner !== BACKSLASH) continue;
+        hasEscape = true;
+        at++;
+      }
+      if (!hasEscape) continue;
+      hasEscapes = true;
+      if (unportable === null && hasLoneSurrogate(text.slice(start + 1, at - 1))) {
+        unportable = 'holds an escaped surrogate without its other half, which other parsers refuse';
+      }
+    } else if (code === COLON) {
+      if (depth <= 3) (keys[depth] as number)++;
+      at++;
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      if (++depth > deepest) deepest = depth;
+      at++;
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      depth--;
+      at++;
+    } else if (code === MINUS || isDigit(code)) {
+      const end = skipNumber(text, at);
+      if (unportable === null && !isDouble(text, at, end)) {
+        unportable = `holds the number ${excerpt(text.slice(at, end))}, which other parsers refuse`;
+      }
+      at = end;
+    } else {
+      if (isSpace(code)) isSpaced = true;
+      at++;
     }
-    if (code === OPEN_BRACE || code === OPEN_BRACKET) deepest = Math.max(deepest, ++depth);
-    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
+  }
+  return { depth: deepest, isSpaced, hasEscapes, keys, unportable };
+}
+
+/** What `outlineOf` says of the text's portability. */
+export function unportablePiece(text: string): string | null {
+  return outlineOf(text).unportable;
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
+}
+
+/** The index behind the number that starts at `from`. */
+function skipNumber(text: string, from: number): number {
+  let at = from + 1;
+  for (;;) {
+    const code = text.charCodeAt(at);
+    // Digits, and what else a number is made of.
+    if (!isDigit(code) && code !== 0x2e && code !== 0x65 && code !== 0x45 && code !== 0x2b && code !== MINUS)
+      return at;
     at++;
   }
-  return deepest;
 }
 
-/** Strings (first group: their content), and numbers that may be beyond a double. */
-const STRINGS_AND_LARGE_NUMBERS =
-  /"([^"\\]*(?:\\.[^"\\]*)*)"|-?\d+(?:\.\d+)?[eE][+-]?\d+|-?\d{309,}(?:\.\d+)?/g;
+/** The largest doubles have 309 digits; a shorter number is beyond them only by its exponent. */
+const SAFE_LENGTH = 308;
+
+function isDouble(text: string, from: number, end: number): boolean {
+  if (end - from <= SAFE_LENGTH) {
+    let at = from;
+    while (at < end && (text.charCodeAt(at) | 0x20) !== 0x65) at++;
+    if (at === end) return true;
+  }
+  return Number.isFinite(Number(text.slice(from, end)));
+}
+
 const ESCAPES = /\\(?:u([0-9a-fA-F]{4})|.)/g;
 
-/**
- * What JSON.parse takes and parsers of other languages refuse, as the rest of a sentence: an escaped surrogate without its other half, a
- * number beyond a double. One record with it would make a whole list unreadable for such a client. Null when there is none.
- */
-export function unportablePiece(text: string): string | null {
-  for (const match of text.matchAll(STRINGS_AND_LARGE_NUMBERS)) {
-    const content = match[1];
-    if (content === undefined) {
-      if (!Number.isFinite(Number(match[0])))
-        return `holds the number ${excerpt(match[0])}, which other parsers refuse`;
-    } else if (content.includes('\\u') && hasLoneSurrogate(content)) {
-      return 'holds an escaped surrogate without its other half, which other parsers refuse';
-    }
-  }
-  return null;
-}
-
 function hasLoneSurrogate(content: string): boolean {
+  if (!content.includes('\\u')) return false;
   let highEnd = -1;
   for (const match of content.matchAll(ESCAPES)) {
     const unit = match[1] === undefined ? 0 : Number.parseInt(match[1], 16);

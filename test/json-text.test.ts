@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { depthOf, elementsOf, memberOf, membersOf, minify } from '../src/json-text.ts';
+import { elementsOf, memberOf, membersOf, minify, outlineOf } from '../src/json-text.ts';
 import { anyString, canonical, jsonText, objectText } from './support/arbitraries.ts';
 
 const parsed = (text: string) => canonical(JSON.parse(text));
@@ -62,7 +62,7 @@ describe('pieces keep their spelling', () => {
   test('ADM-10 depth counts arrays and objects', () => {
     fc.assert(
       fc.property(jsonText, ({ text, depth }) => {
-        expect(depthOf(text)).toBe(depth);
+        expect(outlineOf(text).depth).toBe(depth);
       }),
       { numRuns: 500 },
     );
@@ -125,7 +125,7 @@ describe('agreement with JSON.parse', () => {
 describe('hostile texts', () => {
   test('ADM-10 nesting that no stack would hold', () => {
     const deep = `${'['.repeat(200_000)}${']'.repeat(200_000)}`;
-    expect(depthOf(deep)).toBe(200_000);
+    expect(outlineOf(deep).depth).toBe(200_000);
     expect(elementsOf(deep)).toHaveLength(1);
     expect(memberOf(`{"a":${deep}}`, 'a')).toBe(deep);
     expect(minify(` ${deep} `)).toBe(deep);
@@ -135,6 +135,6 @@ describe('hostile texts', () => {
     const escapes = JSON.stringify('\n'.repeat(500_000));
     expect(minify(`[ ${escapes} ]`)).toBe(`[${escapes}]`);
     expect(elementsOf(`[ ${escapes} ]`)).toEqual([escapes]);
-    expect(depthOf(escapes)).toBe(0);
+    expect(outlineOf(escapes).depth).toBe(0);
   });
 });
