@@ -128,13 +128,13 @@ const authorityNarrows: Rule = ({ members }) => {
     if (parent === undefined || member.authority === null) continue;
     let parentGrants = granted.get(parent.id);
     if (parentGrants === undefined) {
-      granted.set(parent.id, (parentGrants = new Set(grantsOf(parent).map((grant) => grant.key))));
+      granted.set(parent.id, (parentGrants = new Set(grantsOf(parent).map(keyOf))));
     }
-    const excess = grantsOf(member).filter((grant) => !parentGrants.has(grant.key));
+    const excess = grantsOf(member).filter((grant) => !parentGrants.has(keyOf(grant)));
     if (excess.length > 0) {
       faults.push(
         `member "${excerpt(member.id)}" has more than its parent "${excerpt(parent.id)}": ` +
-          excess.map((grant) => grant.shown).join(', '),
+          excess.map(show).join(', '),
       );
     }
   }
@@ -154,20 +154,23 @@ function notNarrowing(faults: readonly string[]): Verdict {
   return { ok: false, code: 'formation/authority-not-narrowing', detail: faults.join('; ') };
 }
 
-function grantsOf({ authority }: FormationMember): { key: string; shown: string }[] {
-  return authority === null ? [] : [...egressGrants(authority), ...secretGrants(authority)];
+type EgressRule = NonNullable<Authority['egressRules']>[number];
+type Grant = EgressRule | string;
+
+function grantsOf({ authority }: FormationMember): Grant[] {
+  return authority === null ? [] : [...(authority.egressRules ?? []), ...(authority.secretRefs ?? [])];
 }
 
-function egressGrants(authority: Authority): { key: string; shown: string }[] {
-  return (authority.egressRules ?? []).map(({ host, port, protocol }) => ({
-    key: JSON.stringify(['egress', host.toLowerCase(), port, protocol ?? null]),
-    shown: `egress to ${excerpt(host)}:${port}${protocol ? `/${excerpt(protocol)}` : ''}`,
-  }));
+/** The same for two grants that are the same. A length stands before the protocol, so no two others share a key. */
+function keyOf(grant: Grant): string {
+  if (typeof grant === 'string') return `secret ${grant}`;
+  const { host, port, protocol } = grant;
+  const spelled = protocol === undefined ? '-' : `${protocol.length} ${protocol}`;
+  return `egress ${port} ${spelled} ${host.toLowerCase()}`;
 }
 
-function secretGrants(authority: Authority): { key: string; shown: string }[] {
-  return (authority.secretRefs ?? []).map((secret) => ({
-    key: JSON.stringify(['secret', secret]),
-    shown: `secret "${excerpt(secret)}"`,
-  }));
+function show(grant: Grant): string {
+  if (typeof grant === 'string') return `secret "${excerpt(grant)}"`;
+  const { host, port, protocol } = grant;
+  return `egress to ${excerpt(host)}:${port}${protocol ? `/${excerpt(protocol)}` : ''}`;
 }
