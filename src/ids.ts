@@ -1,5 +1,7 @@
 // Formation ids: every spelling of a UUID that the contract accepts, and the id that the log's lock is built on.
-import { v5 } from 'uuid';
+import { parse, v5 } from 'uuid';
+
+import { encodeUtf8 } from './utf8.ts';
 
 const HYPHENATED = /^(?:urn:uuid:)?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})$/;
 const BRACED = /^\{([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\}$/;
@@ -17,7 +19,8 @@ export function parseUuid(text: string): string | null {
 }
 
 // Any fixed UUID will do; another one would let servers of two versions admit the same name twice.
-const FORMATION_NAMESPACE = 'c8a7f2d6-5a0f-5b0e-9a51-3f7b7d0c5e11';
+// As bytes, since the library would parse a text twice for each id.
+const FORMATION_NAMESPACE = parse('c8a7f2d6-5a0f-5b0e-9a51-3f7b7d0c5e11');
 
 /**
  * The id of the next formation of this name (design D3). Servers that race for a name know the same previous holder, so
@@ -25,5 +28,5 @@ const FORMATION_NAMESPACE = 'c8a7f2d6-5a0f-5b0e-9a51-3f7b7d0c5e11';
  */
 export function formationIdFor(name: string, previousHolderId: string | null): string {
   // A name has no line feed, so no two pairs share a text.
-  return v5(`${name}\n${previousHolderId ?? ''}`, FORMATION_NAMESPACE);
+  return v5(encodeUtf8(`${name}\n${previousHolderId ?? ''}`), FORMATION_NAMESPACE);
 }
