@@ -51,31 +51,24 @@ export interface FormationEvent {
   readonly mark: RequestMark | null;
 }
 
-/** The event as JSON text (contract, section 4); the document is spliced in as it is spelled. */
+/**
+ * The event as JSON text (contract, section 4); the document is spliced in as it is spelled. What cannot hold a character that JSON
+ * escapes is put in as it is: ids, the source, the type, the time, digests.
+ */
 export function formationEventText(event: FormationEvent): string {
-  const data = JSON.stringify({
-    formationId: event.formationId,
-    formationName: event.formationName,
-    cellCount: event.cellCount,
-    failedCellIds: event.failedCellIds,
-    ...(event.reason === null ? {} : { reason: event.reason }),
-  });
-  const dataWithDocument =
-    event.document === null ? data : `${data.slice(0, -1)},"document":${event.document}}`;
-  const head = JSON.stringify({
-    specversion: '1.0',
-    id: event.eventId,
-    source: `principal://operator/${encodeURIComponent(event.operator.toWellFormed())}`,
-    type: `${TYPE_PREFIX}${phaseSegment(event.phase)}`,
-    datacontenttype: 'application/json',
-  });
-  const tail = JSON.stringify({
-    time: event.time.toISOString(),
-    traceparent: event.traceparent,
-    // Names of extension attributes are lower-case letters and digits.
-    ...(event.mark === null ? {} : { idempotencykey: event.mark.key, requestdigest: event.mark.request }),
-  });
-  return `${head.slice(0, -1)},"data":${dataWithDocument},${tail.slice(1)}`;
+  const { reason, document, traceparent, failedCellIds, mark } = event;
+  const source = `principal://operator/${encodeURIComponent(event.operator.toWellFormed())}`;
+  return (
+    `{"specversion":"1.0","id":"${event.eventId}","source":"${source}",` +
+    `"type":"${TYPE_PREFIX}${phaseSegment(event.phase)}","datacontenttype":"application/json",` +
+    `"data":{"formationId":"${event.formationId}","formationName":${JSON.stringify(event.formationName)},` +
+    `"cellCount":${event.cellCount},"failedCellIds":${failedCellIds.length === 0 ? '[]' : JSON.stringify(failedCellIds)}` +
+    (reason === null ? '' : `,"reason":${JSON.stringify(reason)}`) +
+    (document === null ? '' : `,"document":${document}`) +
+    `},"time":"${event.time.toISOString()}","traceparent":${JSON.stringify(traceparent)}` +
+    // Names of extension attributes are lower-case letters and digits; both values are digests.
+    (mark === null ? '}' : `,"idempotencykey":"${mark.key}","requestdigest":"${mark.request}"}`)
+  );
 }
 
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(-.*)?$/;
