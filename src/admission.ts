@@ -19,7 +19,10 @@ export type Verdict =
       readonly detail: string;
     };
 
-type Rule = (document: FormationDocument) => Verdict | null;
+/** Members by their ids; of several with one id the last, but no rule behind that about ids meets such. */
+type MembersById = ReadonlyMap<string, FormationMember>;
+
+type Rule = (document: FormationDocument, byId: MembersById) => Verdict | null;
 
 const ADMITTED: Verdict = { ok: true };
 const NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$/;
@@ -30,8 +33,9 @@ const sound = new WeakSet<FormationDocument>();
 /** Admitted, or the first violation in the contract's order. */
 export function decide(document: FormationDocument, state: ProjectionState): Verdict {
   if (!sound.has(document)) {
+    const byId = new Map(document.members.map((member) => [member.id, member]));
     for (const rule of RULES) {
-      const violation = rule(document);
+      const violation = rule(document, byId);
       if (violation !== null) return violation;
     }
     sound.add(document);
@@ -56,8 +60,8 @@ const nameIsValid: Rule = ({ name }) =>
           'not starting or ending with - or .',
       };
 
-const coordinatorIsMember: Rule = ({ coordinator, members }) =>
-  members.some((member) => member.id === coordinator)
+const coordinatorIsMember: Rule = ({ coordinator }, byId) =>
+  byId.has(coordinator)
     ? null
     : {
         ok: false,
@@ -65,14 +69,14 @@ const coordinatorIsMember: Rule = ({ coordinator, members }) =>
         detail: `coordinator "${excerpt(coordinator)}" is not among the members`,
       };
 
-const idsAreUnique: Rule = ({ members }) => {
+const idsAreUnique: Rule = ({ members }, byId) => {
+  if (byId.size === members.length) return null;
   const seen = new Set<string>();
   const repeated = new Set<string>();
   for (const { id } of members) {
     if (seen.has(id)) repeated.add(id);
     seen.add(id);
   }
-  if (repeated.size === 0) return null;
   return {
     ok: false,
     code: 'formation/duplicate-member-id',
@@ -80,8 +84,7 @@ const idsAreUnique: Rule = ({ members }) => {
   };
 };
 
-const authorityHasASource: Rule = ({ coordinator, members }) => {
-  const ids = new Set(members.map((member) => member.id));
+const authorityHasASource: Rule = ({ coordinator, members }, byId) => {
   const faults: string[] = [];
   for (const { id, authorizedBy } of members) {
     if (id === coordinator) {
@@ -90,36 +93,41 @@ const authorityHasASource: Rule = ({ coordinator, members }) => {
       }
     } else if (authorizedBy === null) {
       faults.push(`member "${excerpt(id)}" has no authorizedBy`);
-    } else if (!ids.has(authorizedBy)) {
+    } else if (!byId.has(authorizedBy)) {
       faults.push(`member "${excerpt(id)}" is authorized by "${excerpt(authorizedBy)}", which is no member`);
     }
   }
   return faults.length === 0 ? null : notNarrowing(faults);
 };
 
-/** Follows each member up once: what is reached again on the same way up is a cycle, what was cleared before is not. */
-const authorityHasNoCycle: Rule = ({ members }) => {
-  const parents = new Map(members.map((member) => [member.id, member.authorizedBy]));
-  const cleared = new Set<string>();
+/** Follows each member up, to where an earlier way has passed: what is reached again on the same way is a cycle. */
+const authorityHasNoCycle: Rule = ({ members }, byId) => {
+  const passedFrom = new Map<string, string>();
   const cycles: string[] = [];
   for (const { id } of members) {
-    const way: string[] = [];
-    const onWay = new Set<string>();
     let at: string | null = id;
-    while (at !== null && !cleared.has(at) && !onWay.has(at)) {
-      way.push(at);
-      onWay.add(at);
-      at = parents.get(at) ?? null;
+    while (at !== null && !passedFrom.has(at)) {
+      passedFrom.set(at, id);
+      at = byId.get(at)?.authorizedBy ?? null;
     }
-    if (at !== null && onWay.has(at)) cycles.push(excerpts([...way.slice(way.indexOf(at)), at]));
-    for (const cell of way) cleared.add(cell);
+    if (at !== null && passedFrom.get(at) === id) cycles.push(excerpts(cycleFrom(at, byId)));
   }
   if (cycles.length === 0) return null;
   return { ok: false, code: 'formation/cycle', detail: `members authorize each other: ${cycles.join('; ')}` };
 };
 
-const authorityNarrows: Rule = ({ members }) => {
-  const byId = new Map(members.map((member) => [member.id, member]));
+/** Once around, the start at both ends. */
+function cycleFrom(start: string, byId: MembersById): string[] {
+  const cycle = [start];
+  let at: string | null = start;
+  do {
+    at = byId.get(at)?.authorizedBy ?? null;
+    if (at !== null) cycle.push(at);
+  } while (at !== null && at !== start);
+  return cycle;
+}
+
+const authorityNarrows: Rule = ({ members }, byId) => {
   // A parent with many children is turned into a set once.
   const granted = new Map<string, Set<string>>();
   const faults: string[] = [];

@@ -69,8 +69,7 @@ function formationFact(event: Members, text: string, phase: FormationPhase): Fac
     document(isNew) {
       const carried = data['document'] !== undefined && data['document'] !== null;
       if (!carried && !isNew) return null;
-      const dataText = memberOf(text, 'data') ?? 'null';
-      return carried ? memberOf(dataText, 'document') : dataText;
+      return carried ? memberOf(text, 'data', 'document') : (memberOf(text, 'data') ?? 'null');
     },
   };
 }
@@ -82,7 +81,7 @@ function markOf({ idempotencykey: key, requestdigest: request }: Members): Reque
 /** The integer at `data.exitCode` as it was spelled; 1.0, 1e3, -0 and what does not fit 64 bits are not integers. */
 function exitCodeOf(data: Members, text: string): string | null {
   if (typeof data['exitCode'] !== 'number') return null;
-  const spelled = memberOf(memberOf(text, 'data') ?? '', 'exitCode') ?? '';
+  const spelled = memberOf(text, 'data', 'exitCode') ?? '';
   if (!INTEGER.test(spelled)) return null;
   if (Number.isSafeInteger(data['exitCode'])) return spelled;
   const value = BigInt(spelled);

@@ -65,42 +65,66 @@ function unquote(literal: string): string {
   return literal.includes('\\') ? (JSON.parse(literal) as string) : literal.slice(1, -1);
 }
 
-/** Calls `visit` with the bounds of each key literal and value of an object text. Nothing is copied. */
+/**
+ * Calls `visit` with the bounds of each key literal and the start of each value of the object that starts at `from`; it returns the
+ * index behind the value. Nothing is copied. Returns the index behind what starts at `from`, object or not.
+ */
 function eachMember(
   text: string,
-  visit: (keyStart: number, keyEnd: number, valueStart: number, valueEnd: number) => void,
-): void {
-  let at = skipSpace(text, 0);
-  if (text.charCodeAt(at) !== OPEN_BRACE) return;
-  at = skipSpace(text, at + 1);
+  from: number,
+  visit: (keyStart: number, keyEnd: number, valueStart: number) => number,
+): number {
+  if (text.charCodeAt(from) !== OPEN_BRACE) return skipValue(text, from);
+  let at = skipSpace(text, from + 1);
   while (text.charCodeAt(at) === QUOTE) {
     const keyEnd = skipString(text, at);
     // Behind the key come spaces and one colon.
     const valueStart = skipSpace(text, skipSpace(text, keyEnd) + 1);
-    const valueEnd = skipValue(text, valueStart);
-    visit(at, keyEnd, valueStart, valueEnd);
-    at = skipSpace(text, valueEnd);
-    if (text.charCodeAt(at) !== COMMA) return;
-    at = skipSpace(text, at + 1);
+    at = skipSpace(text, visit(at, keyEnd, valueStart));
+    if (text.charCodeAt(at) === COMMA) at = skipSpace(text, at + 1);
   }
+  return at + 1;
+}
+
+/** Whether a key literal says `name`. It is as long as what it says, or longer and with an escape. */
+function isKey(text: string, keyStart: number, keyEnd: number, name: string): boolean {
+  const length = keyEnd - keyStart - 2;
+  if (length < name.length) return false;
+  if (length === name.length) return text.startsWith(name, keyStart + 1) && !name.includes('\\');
+  const literal = text.slice(keyStart, keyEnd);
+  return literal.includes('\\') && unquote(literal) === name;
 }
 
 /** The members of an object text, key → text of the value; of a repeated key the last value. Empty for non-objects. */
 export function membersOf(text: string): Map<string, string> {
   const members = new Map<string, string>();
-  eachMember(text, (keyStart, keyEnd, valueStart, valueEnd) => {
+  eachMember(text, skipSpace(text, 0), (keyStart, keyEnd, valueStart) => {
+    const valueEnd = skipValue(text, valueStart);
     members.set(unquote(text.slice(keyStart, keyEnd)), text.slice(valueStart, valueEnd));
+    return valueEnd;
   });
   return members;
 }
 
-/** The text of one member's value, the last one of a repeated key; null when the object has none. */
-export function memberOf(text: string, name: string): string | null {
-  let found: string | null = null;
-  eachMember(text, (keyStart, keyEnd, valueStart, valueEnd) => {
-    if (unquote(text.slice(keyStart, keyEnd)) === name) found = text.slice(valueStart, valueEnd);
-  });
-  return found;
+/**
+ * The text of one member's value, or of a member's member and so on; of a repeated key the last one counts. Null when there is none.
+ * The text is read once, however long the path is.
+ */
+export function memberOf(text: string, ...path: readonly [string, ...string[]]): string | null {
+  let foundStart = -1;
+  let foundEnd = -1;
+  const search = (from: number, level: number): number =>
+    eachMember(text, from, (keyStart, keyEnd, valueStart) => {
+      if (!isKey(text, keyStart, keyEnd, path[level] as string)) return skipValue(text, valueStart);
+      // What an earlier member of this name held does not count any more.
+      foundStart = -1;
+      if (level + 1 < path.length) return search(valueStart, level + 1);
+      foundStart = valueStart;
+      foundEnd = skipValue(text, valueStart);
+      return foundEnd;
+    });
+  search(skipSpace(text, 0), 0);
+  return foundStart < 0 ? null : text.slice(foundStart, foundEnd);
 }
 
 /** The texts of an array's elements. Empty for non-arrays. */
