@@ -142,7 +142,7 @@ const authorityNarrows: Rule = ({ members }, byId) => {
     if (excess.length > 0) {
       faults.push(
         `member "${excerpt(member.id)}" has more than its parent "${excerpt(parent.id)}": ` +
-          excess.map(show).join(', '),
+          [...new Set(excess.map(show))].join(', '),
       );
     }
   }

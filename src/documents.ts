@@ -64,15 +64,20 @@ function parseFlat(value: object, dense: string, outline: Outline): ParsedDocume
   const parsed = v.safeParse(flatDocument, value, { abortEarly: true });
   if (!parsed.success) return refuse(describeIssue(parsed.issues[0]));
   const { name, coordinator, members } = parsed.output;
-  const text = hasEachKeyOnce(parsed.output, outline) ? dense : withEachKeyOnce(dense);
+  const text = hasEachKeyOnce(value as Members, outline) ? dense : withEachKeyOnce(dense);
   return accept(name, coordinator, members.map(toMember), text);
+}
+
+/** What a flat document that fits its schema has at least. */
+interface Members {
+  readonly members: readonly object[];
 }
 
 /**
  * Whether document and members spell each key once and without escapes, so that their text can stay as it is: nearly always. False
  * also when the third level holds other objects than members.
  */
-function hasEachKeyOnce(document: { members: readonly object[] }, { hasEscapes, keys }: Outline): boolean {
+function hasEachKeyOnce(document: Members, { hasEscapes, keys }: Outline): boolean {
   if (hasEscapes || keys[1] !== Object.keys(document).length) return false;
   let memberKeys = 0;
   for (const member of document.members) memberKeys += Object.keys(member).length;

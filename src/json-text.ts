@@ -248,7 +248,7 @@ function isDouble(text: string, from: number, end: number): boolean {
 const ESCAPES = /\\(?:u([0-9a-fA-F]{4})|.)/g;
 
 function hasLoneSurrogate(content: string): boolean {
-  if (!content.includes('\\u')) return false;
+  if (!content.includes('\\ud') && !content.includes('\\uD')) return false;
   let highEnd = -1;
   for (const match of content.matchAll(ESCAPES)) {
     const unit = match[1] === undefined ? 0 : Number.parseInt(match[1], 16);

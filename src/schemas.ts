@@ -13,7 +13,7 @@ const text = v.string('must be a string');
 
 const egressRule = v.pipe(
   plainObject,
-  v.looseObject({
+  v.object({
     host: text,
     port: v.pipe(
       v.number('must be a number'),
@@ -27,7 +27,7 @@ const egressRule = v.pipe(
 
 const authority = v.pipe(
   plainObject,
-  v.looseObject({
+  v.object({
     egressRules: v.optional(v.array(egressRule, 'must be an array')),
     secretRefs: v.optional(v.array(text, 'must be an array')),
   }),
@@ -39,15 +39,15 @@ export type Authority = v.InferOutput<typeof authority>;
 /** Null stands for absent in `authorizedBy` alone. */
 const grants = { authorizedBy: v.nullish(text), authority: v.optional(authority) };
 
-const flatMember = v.pipe(plainObject, v.looseObject({ id: text, ...grants }));
+const flatMember = v.pipe(plainObject, v.object({ id: text, ...grants }));
 
 const kubectlMember = v.pipe(
   plainObject,
-  v.looseObject({ name: text, ...grants, id: v.optional(v.never('must not stand beside name')) }),
+  v.object({ name: text, ...grants, id: v.optional(v.never('must not stand beside name')) }),
 );
 
 /** `{name, coordinator, members: [{id, authorizedBy?, authority?}]}` and anything else. */
-export const flatDocument = v.looseObject({
+export const flatDocument = v.object({
   name: text,
   coordinator: text,
   members: v.array(flatMember, 'must be an array'),
@@ -59,7 +59,7 @@ export const kubectlDocument = v.strictObject({
   kind: v.literal('Formation', 'must be "Formation"'),
   metadata: v.pipe(
     plainObject,
-    v.looseObject({
+    v.object({
       name: text,
       labels: v.optional(plainObject),
       annotations: v.optional(plainObject),
@@ -67,14 +67,14 @@ export const kubectlDocument = v.strictObject({
   ),
   spec: v.pipe(
     plainObject,
-    v.looseObject({ coordinator: text, members: v.array(kubectlMember, 'must be an array') }),
+    v.object({ coordinator: text, members: v.array(kubectlMember, 'must be an array') }),
   ),
 });
 
 /** The body of POST /v1/formations/{id}/status; null stands for absent, but not for the state. */
 export const statusChange = v.pipe(
   plainObject,
-  v.looseObject({
+  v.object({
     state: text,
     reason: v.nullish(text),
     failed_cells: v.nullish(v.array(text, 'must be an array')),

@@ -1,9 +1,17 @@
 // Texts from outside, made fit for an error or a log line, and text orders.
 import { MAX_ECHO_CHARACTERS } from './limits.ts';
 
+/** What nearly all texts are. A refusal may name thousands of them. */
+const PLAIN = /^[ -~]*$/;
+
 /** A client's text for an error: no control characters, at most 200 characters. */
 export function excerpt(text: string): string {
-  const clean = text.toWellFormed().replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\u{fffd}');
+  if (text.length <= MAX_ECHO_CHARACTERS && PLAIN.test(text)) return text;
+  // No character becomes less than half as long, so whatever is behind this is cut off in any case.
+  const clean = text
+    .slice(0, 2 * MAX_ECHO_CHARACTERS + 2)
+    .toWellFormed()
+    .replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, '\u{fffd}');
   return clean.length <= MAX_ECHO_CHARACTERS
     ? clean
     : `${clean.slice(0, MAX_ECHO_CHARACTERS - 1).toWellFormed()}…`;

@@ -193,6 +193,12 @@ describe('events of our own', () => {
     });
   });
 
+  test('OUT-2 a traceparent of a later version may hold anything behind its four fields', () => {
+    const traceparent = `01-${'a'.repeat(32)}-${'b'.repeat(16)}-01-"\\`;
+    expect(parseTraceparent(traceparent)).toBe(traceparent);
+    expect(JSON.parse(formationEventText({ ...EVENT, traceparent }))).toMatchObject({ traceparent });
+  });
+
   test('OUT-2 the operator is percent-encoded, whatever it is', () => {
     const source = (operator: string) =>
       (JSON.parse(formationEventText({ ...EVENT, operator })) as { source: string }).source;

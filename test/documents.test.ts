@@ -103,6 +103,27 @@ describe('normalisation', () => {
     );
   });
 
+  test('ADM-2 ADM-8 the text is what is sent without white space, but for keys that are repeated or escaped', () => {
+    const plain = flat(`${LEAD},{"id":"a","x":{"y":1.0,"y":2}}`, ',"z":[{"id":1}],"__proto__":{}');
+    expect(accepted(` ${plain.replaceAll(',', ' ,\n')} `).text).toBe(plain);
+    expect(accepted(flat(LEAD, ',"a":1,"b":2,"a":3')).text).toBe(flat(LEAD, ',"a":3,"b":2'));
+    expect(accepted(flat('{"id":"x","id":"lead"}')).text).toBe(flat(LEAD));
+    expect(accepted(flat(LEAD, String.raw`,"\u0061":"\u0061"`)).text).toBe(
+      flat(LEAD, String.raw`,"a":"\u0061"`),
+    );
+    // As many keys at the third level as members have, but not theirs.
+    const repeated = flat('{"id":"x","id":"lead"}', ',"z":[{"id":1}]');
+    expect(accepted(repeated).text).toBe(flat(LEAD, ',"z":[{"id":1}]'));
+  });
+
+  test('ADM-11 a fraction of any length is a double', () => {
+    const more = `,"x":-0.${'1'.repeat(400)}`;
+    expect(accepted(flat(LEAD, more)).text).toBe(flat(LEAD, more));
+    expect(accepted(flat(LEAD, `,"x":${'9'.repeat(308)}`)).text).toContain('999');
+    expect(refusal(flat(LEAD, `,"x":-${'9'.repeat(309)}`))).toContain('holds the number -999');
+    expect(refusal(flat(LEAD, ',"x":[1e308,1E+309]'))).toContain('holds the number 1E+309');
+  });
+
   test('ADM-2 numbers keep their spelling, wherever they stand', () => {
     fc.assert(
       fc.property(

@@ -84,6 +84,17 @@ describe('pieces keep their spelling', () => {
     expect(minify(String.raw`[ "\\" , " " ]`)).toBe(String.raw`["\\"," "]`);
   });
 
+  test('LOG-7 a member of a member, of the last of its name', () => {
+    const text = ' {"b":{"c":1} , "a":{"c":1}, "a" : { "c" : [ 2 ], "d":{"c":3} } } ';
+    expect(memberOf(text, 'a', 'c')).toBe('[ 2 ]');
+    expect(memberOf(text, 'a', 'd', 'c')).toBe('3');
+    expect(memberOf(text, 'a', 'x')).toBeNull();
+    expect(memberOf(text, 'a', 'c', 'x')).toBeNull();
+    expect(memberOf('{"a":{"c":1},"a":{"d":2}}', 'a', 'c')).toBeNull();
+    expect(memberOf('{"a":{"c":1},"a":7}', 'a', 'c')).toBeNull();
+    expect(memberOf(String.raw`{"a":{"\u0063":1}}`, 'a', 'c')).toBe('1');
+  });
+
   test('LOG-7 what is no object has no members, what is no array no elements', () => {
     for (const text of ['', ' ', '7', '"{}"', 'null', '[{"a":1}]']) {
       expect(membersOf(text).size).toBe(0);
