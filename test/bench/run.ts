@@ -14,7 +14,7 @@ import { emptyStart, replay, restart } from './rows/start.ts';
 import { Fixtures } from './seed.ts';
 import { prepareWorker } from './workerd.ts';
 
-const POST_CONNECTIONS = [1, 16];
+const POST_CONNECTIONS = [1, 16, 64];
 
 installCleanup();
 const options = parseOptions(process.argv.slice(2));

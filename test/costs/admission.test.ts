@@ -11,7 +11,7 @@ import { toFact } from '../../src/facts.ts';
 import { formationIdFor } from '../../src/ids.ts';
 import { MAX_BODY_BYTES } from '../../src/limits.ts';
 import { ProblemError, problemBody, toProblem } from '../../src/problems.ts';
-import { evolve, initialState } from '../../src/projection.ts';
+import { evolve, initialState, type ProjectionState } from '../../src/projection.ts';
 import { decodeUtf8, encodeUtf8 } from '../../src/utf8.ts';
 
 /** The issue's bound is 5 ms; twice that for a machine that does other things as well. */
@@ -28,12 +28,11 @@ const MAX_DETAIL_FACTOR = 4;
 const EVENT_ID = '6f1d0b0e-8f43-4c55-9d53-0e6f6f5f0001';
 
 /** From the bytes of a body to the answer's text, or to the view that shows the formation. */
-function run(body: Uint8Array): { admitted: boolean; detail: string } {
+function run(body: Uint8Array, state = initialState()): { admitted: boolean; detail: string } {
   const text = decodeUtf8(body) ?? '';
   const parsed = parseDocument(text);
   if (!parsed.ok) return refusal('bad-request', parsed.detail);
   const { document } = parsed;
-  const state = initialState();
   const verdict = decide(document, state);
   if (!verdict.ok) return refusal(verdict.code, verdict.detail);
   const formationId = formationIdFor(document.name, null);
@@ -51,10 +50,11 @@ function run(body: Uint8Array): { admitted: boolean; detail: string } {
     document: document.text,
     mark: null,
   });
-  const entry = decodeEntry({ seq: 1, subject: 'cellos.events.v1', payload: encodeUtf8(event) });
-  evolve(state, 1, toFact(entry));
-  frameText(1, entry.text ?? '');
-  expect(state.formations.size).toBe(1);
+  const seq = state.cursor + 1;
+  const entry = decodeEntry({ seq, subject: 'cellos.events.v1', payload: encodeUtf8(event) });
+  evolve(state, seq, toFact(entry));
+  frameText(seq, entry.text ?? '');
+  expect(state.formations.has(formationId)).toBe(true);
   return { admitted: true, detail: '' };
 }
 
@@ -304,5 +304,25 @@ describe('documents of 64 KiB', { retry: 3 }, () => {
     const { detail } = run(body);
     expect(detail.length).toBeGreaterThan(0);
     expect(encodeUtf8(detail).byteLength).toBeLessThan(body.byteLength * MAX_DETAIL_FACTOR);
+  });
+});
+
+describe('many formations', { retry: 3 }, () => {
+  const COUNT = 1000;
+  let name = 0;
+  const admit = (state: ProjectionState) => run(encodeUtf8(flat(LEAD).replace('"n"', `"n${name++}"`)), state);
+
+  test('ADM-32 the thousand after fifty thousand costs what the first one did', () => {
+    for (let index = 0; index < 5 * COUNT; index++) admit(initialState());
+    const state = initialState();
+    const admitThousand = () => {
+      const startedAt = performance.now();
+      for (let index = 0; index < COUNT; index++) expect(admit(state).admitted).toBe(true);
+      return performance.now() - startedAt;
+    };
+    const first = [admitThousand(), admitThousand(), admitThousand()];
+    while (state.formations.size < 50 * COUNT) admit(state);
+    const last = [admitThousand(), admitThousand(), admitThousand()];
+    expect(Math.min(...last)).toBeLessThan(Math.min(...first) * 1.5 + UNMEASURED_MS);
   });
 });
