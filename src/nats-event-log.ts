@@ -15,6 +15,7 @@ import {
   openLink,
   toLogError,
 } from './nats-link.ts';
+import { NatsPublisher } from './nats-publisher.ts';
 import { type Delivery, PullConsumer } from './nats-pull.ts';
 import { type Anchor, boundsOf, getOrCreateStream, isNothingLeft, STREAM } from './nats-stream.ts';
 import { NatsTail } from './nats-tail.ts';
@@ -44,6 +45,7 @@ export class NatsEventLog implements EventLog {
   #successor: BrokerLink | null = null;
   /** Connections that were renewed, while requests on them may be under way. */
   readonly #retired = new Set<BrokerLink>();
+  readonly #publishers = new WeakMap<BrokerLink, NatsPublisher>();
   #tail: NatsTail | null = null;
   #anchor: Anchor = { position: 0, epoch: null, timestamp: null };
   #isPaused = false;
@@ -110,21 +112,15 @@ export class NatsEventLog implements EventLog {
   async publish(
     subject: string,
     payload: Uint8Array,
-    { messageId, expectedLast, expectedLastOnSubject, signal }: LogPublishOptions,
+    options: LogPublishOptions,
   ): Promise<LogAcknowledgement> {
     const link = this.#require();
-    return this.#guard(link, signal, async () => {
-      const { seq, duplicate } = await link.nc.jetstream().publish(subject, payload, {
-        msgID: messageId,
-        timeout: limits.ACKNOWLEDGEMENT_TIMEOUT_MS,
-        expect: {
-          streamName: STREAM,
-          ...(expectedLast === undefined ? {} : { lastSequence: expectedLast }),
-          ...(expectedLastOnSubject === undefined ? {} : { lastSubjectSequence: expectedLastOnSubject }),
-        },
-      });
-      return { seq, isDuplicate: duplicate };
-    });
+    let publisher = this.#publishers.get(link);
+    if (publisher === undefined) {
+      publisher = new NatsPublisher(link.nc, link.lost, this.#options.clock);
+      this.#publishers.set(link, publisher);
+    }
+    return publisher.publish(subject, payload, options);
   }
 
   async last(subject: string, signal: AbortSignal): Promise<LogEntry | null> {
