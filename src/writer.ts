@@ -51,7 +51,10 @@ export class Writer {
 
   /** Admits the document; resolves once the formation is in the log and in the view. */
   async create(document: FormationDocument, context: WriteContext): Promise<Written> {
-    const attempts = this.#attempts(context);
+    return this.#inTime(context, (attempts) => this.#create(document, attempts));
+  }
+
+  async #create(document: FormationDocument, attempts: Attempts): Promise<Written> {
     /** An id whose subject is taken although the view has no such holder of the name: as good as a former holder. */
     let spent: string | null = null;
     for (let attempt = 0; attempt < MAX_ADMISSION_ATTEMPTS; attempt++) {
@@ -110,7 +113,15 @@ export class Writer {
     context: WriteContext,
     condition: EntityTags | null,
   ): Promise<Written> {
-    const attempts = this.#attempts(context);
+    return this.#inTime(context, (attempts) => this.#changePhase(find, toChange, attempts, condition));
+  }
+
+  async #changePhase(
+    find: (state: ProjectionState) => Formation,
+    toChange: () => PhaseChange,
+    attempts: Attempts,
+    condition: EntityTags | null,
+  ): Promise<Written> {
     for (;;) {
       const answered = attempts.answered();
       if (answered !== null) return answered;
@@ -152,8 +163,17 @@ export class Writer {
     }
   }
 
-  #attempts(context: WriteContext): Attempts {
-    return new Attempts(this.#controlPlane, this.#clock, context);
+  /** `AbortSignal.timeout` would keep each write's timer for its whole time, long after it was answered. */
+  async #inTime(context: WriteContext, write: (attempts: Attempts) => Promise<Written>): Promise<Written> {
+    const deadline = new AbortController();
+    const cancel = this.#clock.after(WRITE_TIMEOUT_MS, () =>
+      deadline.abort(new DOMException('the write took too long', 'TimeoutError')),
+    );
+    try {
+      return await write(new Attempts(this.#controlPlane, this.#clock, context, deadline.signal));
+    } finally {
+      cancel();
+    }
   }
 }
 
@@ -162,15 +182,16 @@ class Attempts {
   readonly #controlPlane: ControlPlane;
   readonly #clock: Clock;
   readonly #context: WriteContext;
-  readonly #signal = AbortSignal.timeout(WRITE_TIMEOUT_MS);
+  readonly #signal: AbortSignal;
   #isRenewed = false;
   /** Whether the view has been seen to hold all that the log held when the request came. */
   isCurrent = false;
 
-  constructor(controlPlane: ControlPlane, clock: Clock, context: WriteContext) {
+  constructor(controlPlane: ControlPlane, clock: Clock, context: WriteContext, signal: AbortSignal) {
     this.#controlPlane = controlPlane;
     this.#clock = clock;
     this.#context = context;
+    this.#signal = signal;
   }
 
   /** What an earlier request of the same key was answered, as far as the view knows. Throws 422 when it said something else. */
