@@ -11,7 +11,7 @@ import { silentLogger } from './support/system.ts';
 
 const CONTEXT = { operator: 'ops', traceparent: null, mark: null };
 
-test('OUT-20 all writes that are under way are with the log at once', async () => {
+test('OUT-30 all writes that are under way are with the log at once', async () => {
   const log = new MemoryEventLog();
   const clock = new ManualClock();
   const controlPlane = new ControlPlane({ log, clock, logger: silentLogger });
