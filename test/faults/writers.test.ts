@@ -1,0 +1,27 @@
+// Several writers against a server on Node and one on Deno, while everything that can fail does; then every answer is held
+// against the stream. `npm run soak` is the same for longer.
+import { expect, test } from 'vitest';
+import { runSoak } from '../soak/soak.ts';
+
+const SECONDS = Number(process.env['CELLOS_SOAK_SECONDS'] ?? 30);
+const SEED = process.env['CELLOS_SOAK_SEED'] ?? String(Math.floor(Math.random() * 1e9));
+/** Starting, coming to rest and comparing. */
+const AROUND_MS = 60_000 + SECONDS * 500;
+const SHOWN = 20;
+
+test(
+  'OUT-20 OUT-21 OUT-22 OUT-23 every answer agrees with the stream, whatever fails',
+  { timeout: SECONDS * 1000 + AROUND_MS },
+  async () => {
+    console.log(`seed ${SEED}, ${SECONDS} s`);
+    const { violations, figures, file, successes, faults } = await runSoak({ seconds: SECONDS, seed: SEED });
+    console.log(`seed ${SEED}: ${figures}`);
+    const shown = violations.slice(0, SHOWN).map(({ kind, detail }) => `${kind}: ${detail}`);
+    expect(violations, `${violations.length} violations, all of it in ${file}:\n${shown.join('\n')}`).toEqual(
+      [],
+    );
+    // A run in which nothing happened shows nothing.
+    expect(successes).toBeGreaterThan(SECONDS * 5);
+    for (const kind of ['kill-broker', 'SIGKILL', 'SIGTERM']) expect(Object.keys(faults)).toContain(kind);
+  },
+);
