@@ -182,11 +182,12 @@ describe('OUT-21 names', () => {
     expect(story.kinds).toEqual(['conflict-with-finished']);
   });
 
-  test('a 409 that names one who is finished is found: at once by the server that knows, later by any', () => {
+  test('a 409 that names one who is finished is found, unless the server was cut off and did not end it itself', () => {
     const story = new Story();
     story.admit(A, 'one', 'm1');
     story.change(A, 'one', 'failed', 'r1');
-    story.ask({ request: create('one', 'm2'), outcome: conflict('one', A), server: 'deno' });
+    const meanwhile = { from: 15, to: 21 };
+    story.ask({ request: create('one', 'm2'), outcome: conflict('one', A), server: 'deno', ...meanwhile });
     expect(story.kinds).toEqual([]);
     story.ask({ request: create('one', 'm3'), outcome: conflict('one', A), server: 'deno', from: LATER });
     expect(story.kinds).toEqual(['conflict-with-finished']);
@@ -200,10 +201,11 @@ describe('OUT-21 names', () => {
 describe('OUT-22 reads after writes', () => {
   const read = (after: number) => ({ kind: 'read', id: A, after }) as const;
 
-  test('a 404 for what the server has admitted itself is found, and later from any', () => {
+  test('a 404 for what is admitted is found, unless the server was cut off and did not admit it itself', () => {
     const request = { kind: 'delete', id: A } as const;
     const unknown = answered(404, { detail: 'not known' });
     const own = new Story();
+    own.disturb(0, 100);
     own.admit(A, 'one', 'm1');
     own.ask({ request, outcome: unknown, server: 'deno' });
     own.ask({ request, outcome: unknown, life: 2 });
@@ -213,7 +215,8 @@ describe('OUT-22 reads after writes', () => {
 
     const other = new Story();
     other.admit(A, 'one', 'm1');
-    other.ask({ request, outcome: unknown, server: 'deno', from: LATER });
+    other.ask({ request, outcome: unknown, server: 'deno', from: 2, to: 12 });
+    other.ask({ request, outcome: unknown, server: 'deno' });
     other.ask({
       request: { kind: 'delete-by-name', name: 'one' },
       outcome: unknown,
@@ -285,12 +288,24 @@ describe('OUT-24 keys', () => {
     forgotten.admit(A, 'one', 'm1', { key: 'k' });
     forgotten.ask({ request, outcome: answered(404, { detail: 'not known' }), key: 'k' });
     expect(forgotten.kinds).toContain('success-forgotten');
+    forgotten.disturb(0, 100);
+    expect(forgotten.kinds).toContain('success-forgotten');
 
     const lost = new Story();
     lost.ask({ request, outcome: LOST, key: 'k' });
     lost.event({ id: A, name: 'one', phase: 'created', mark: 'm1' });
     lost.ask({ request, outcome: conflict('one', A), key: 'k' });
     expect(lost.kinds).toEqual(['conflict-with-itself']);
+  });
+
+  test('a server that was cut off may refuse what it does not know', () => {
+    const story = new Story();
+    story.disturb(0, 100);
+    story.admit(A, 'one', 'm1');
+    story.change(A, 'one', 'running', 'r1', { key: 'k' });
+    const repeated = { kind: 'status', id: A, phase: 'RUNNING', reason: 'r1' } as const;
+    story.ask({ request: repeated, outcome: answered(404), key: 'k', server: 'deno' });
+    expect(story.kinds).toEqual([]);
   });
 
   test('a key that is taken for something else, or refused without a reason, is found', () => {
@@ -300,6 +315,36 @@ describe('OUT-24 keys', () => {
     expect(story.kinds).toEqual(['key-reused']);
     story.ask({ request: create('three', 'm3'), outcome: answered(422, { detail: 'used' }), key: 'k2' });
     expect(story.kinds).toEqual(['key-not-reused', 'key-reused']);
+  });
+});
+
+describe('OUT-25 conditions', () => {
+  const seen = { tag: '"1"', phase: 'PENDING', reason: null, time: timeOf(5) };
+  const request = { kind: 'status', id: A, phase: 'RUNNING', reason: 'r2', seen } as const;
+
+  test('a success after what was read, and a 412 after a change, are as they should be', () => {
+    const story = new Story();
+    story.admit(A, 'one', 'm1');
+    story.change(A, 'one', 'running', 'r2', { request });
+    story.ask({ request: { ...request, reason: 'r3' }, outcome: answered(412) });
+    expect(story.kinds).toEqual([]);
+  });
+
+  test('a success over a change that was not read is found', () => {
+    const story = new Story();
+    story.admit(A, 'one', 'm1');
+    story.change(A, 'one', 'degraded', 'r1', { server: 'deno' });
+    story.change(A, 'one', 'running', 'r2', { request });
+    expect(story.kinds).toEqual(['lost-update']);
+  });
+
+  test('a 412 without a change is found, but not where a cell has changed the record', () => {
+    const story = new Story();
+    story.admit(A, 'one', 'm1');
+    story.ask({ request, outcome: answered(412) });
+    expect(story.kinds).toEqual(['precondition-without-change']);
+    story.cell(A);
+    expect(story.kinds).toEqual([]);
   });
 });
 

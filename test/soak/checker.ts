@@ -3,8 +3,9 @@
 import { isDeepStrictEqual } from 'node:util';
 import { createdId, markOf, match, toClaims } from './claims.ts';
 import type { Claim } from './claims.ts';
+import { checkConditions } from './conditions.ts';
 import type { History, Operation, Read, StoredMessage, Violation, Write, WriteRequest } from './history.ts';
-import { describeOperation, isRead, isSuccess, isWrite, statusOf } from './history.ts';
+import { describeOperation, isRead, isSuccess, isWrite, seenBy, statusOf } from './history.ts';
 import { checkKeys } from './keys.ts';
 import { Knowledge } from './knowledge.ts';
 import type { Settled } from './knowledge.ts';
@@ -30,8 +31,8 @@ export interface Report {
   readonly violations: readonly Violation[];
   /** Events of requests that were answered 503 or not at all: what these answers leave open did happen. */
   readonly unansweredEvents: number;
-  /** 409s that named a holder which was finished already, by a server that could not know yet. */
-  readonly staleConflicts: number;
+  /** 409s that named a holder which was finished, 404s for what was admitted: allowed to servers that were cut off (RUN-2). */
+  readonly staleRefusals: number;
 }
 
 /** Holds what the writers were told against all that the stream holds. */
@@ -50,7 +51,8 @@ export function check(history: History, messages: readonly StoredMessage[]): Rep
     ...matching.unclaimed.map((event) => unclaimed(event, about)),
     ...checkIds(events),
     ...[...matching.events].flatMap(([claim, event]) => checkSuccess(claim, event)),
-    ...checkKeys(writes),
+    ...checkKeys(writes, knowledge),
+    ...checkConditions(writes, settled, messages, events, knowledge),
     ...checkNames(view, settled, knowledge),
     ...writes.flatMap((write) => checkRefusal(write, view, knowledge)),
     ...checkReads(history.operations.filter(isRead), writes, events, settled),
@@ -58,7 +60,7 @@ export function check(history: History, messages: readonly StoredMessage[]): Rep
   return {
     violations,
     unansweredEvents: events.length - matching.events.size,
-    staleConflicts: writes.filter((write) => isStale(write, view, knowledge)).length,
+    staleRefusals: writes.filter((write) => isStale(write, view, knowledge)).length,
   };
 }
 
@@ -87,7 +89,8 @@ function checkAnswer(write: Write): Violation[] {
   } else if (
     status !== 0 &&
     !EXPECTED[write.request.kind].includes(status) &&
-    !(write.key !== null && EXPECTED_WITH_KEY.has(status))
+    !(write.key !== null && EXPECTED_WITH_KEY.has(status)) &&
+    !(seenBy(write) !== null && status === 412)
   ) {
     report('unexpected-answer');
   }
@@ -141,18 +144,19 @@ function checkSuccess({ operations }: Claim, event: FormationEvent): Violation[]
  * id does not know of it, and not if the server that admitted had itself answered for the revival.
  */
 function checkNames({ shared }: Replay, settled: readonly Settled[], knowledge: Knowledge): Violation[] {
-  const admission = new Map(settled.map(({ write, event }) => [event.seq, write]));
+  const admissions = new Map(settled.map(({ write, event }) => [event.seq, write]));
   return shared.flatMap(({ event, other, otherLife }): Violation[] => {
     const detail = `${describeEvent(event)}, beside ${other}, live since ${otherLife.from}`;
     if (!otherLife.isRevival) return [{ kind: 'two-live-holders', detail }];
-    const write = admission.get(event.seq);
+    const write = admissions.get(event.seq);
     if (write === undefined || knowledge.ownSequence(write) < otherLife.from) return [];
     return [{ kind: 'admitted-against-own-view', detail: `${detail}\n  ${describeOperation(write)}` }];
   });
 }
 
 /** Who a 409 names was live, and what a 404 does not know was not there, as far as this server can have known. */
-function checkRefusal(write: Write, { lives, records, events }: Replay, knowledge: Knowledge): Violation[] {
+function checkRefusal(write: Write, view: Replay, knowledge: Knowledge): Violation[] {
+  const { lives, records } = view;
   const { request, outcome } = write;
   if (outcome.kind !== 'answered') return [];
   const report = (kind: string): Violation[] => [{ kind, detail: describeOperation(write) }];
@@ -167,19 +171,27 @@ function checkRefusal(write: Write, { lives, records, events }: Replay, knowledg
     return own.some((life) => knowledge.mayBeSeen(life, write)) ? [] : report('conflict-with-finished');
   }
   if (outcome.status === 404) {
-    const admitted =
-      request.kind === 'status' || request.kind === 'delete'
-        ? lives.get(request.id)?.[0]?.from
-        : events.find(({ name }) => name === request.name)?.seq;
+    const admitted = admission(write, view);
     if (admitted !== undefined && knowledge.isKnown(admitted, write)) return report('known-not-found');
   }
   return [];
 }
 
-function isStale(write: Write, { lives }: Replay, knowledge: Knowledge): boolean {
+/** The sequence that admitted what the request is about. */
+function admission({ request }: Write, { lives, events }: Replay): number | undefined {
+  if (request.kind === 'status' || request.kind === 'delete') return lives.get(request.id)?.[0]?.from;
+  return events.find(({ name }) => name === request.name)?.seq;
+}
+
+function isStale(write: Write, view: Replay, knowledge: Knowledge): boolean {
   const { request, outcome } = write;
-  if (outcome.kind !== 'answered' || outcome.status !== 409 || request.kind !== 'create') return false;
-  const own = lives.get(holderNamed(outcome.text) ?? '') ?? [];
+  if (outcome.kind !== 'answered') return false;
+  if (outcome.status === 404) {
+    const admitted = admission(write, view);
+    return admitted !== undefined && knowledge.isStored(admitted, write);
+  }
+  if (outcome.status !== 409 || request.kind !== 'create') return false;
+  const own = view.lives.get(holderNamed(outcome.text) ?? '') ?? [];
   return own.every((life) => knowledge.isOver(life, write));
 }
 

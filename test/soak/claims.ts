@@ -4,6 +4,8 @@ import type { Write } from './history.ts';
 import { isSuccess, statusOf } from './history.ts';
 import type { FormationEvent } from './replay.ts';
 
+/** What a server that was left without a client may go on for: the contract's 5 s, and the delays of a shared machine. */
+const ABANDONED_MS = 6000;
 /** Servers and writers read one clock, in milliseconds. */
 const CLOCK_SLACK_MS = 5;
 const DELETED = 'deleted by operator';
@@ -30,7 +32,7 @@ export interface Matching {
 /** Whether the request may have made an event. */
 export function mayHaveWritten(operation: Write): boolean {
   const { outcome } = operation;
-  if (outcome.kind !== 'answered') return outcome.kind === 'lost';
+  if (outcome.kind !== 'answered') return outcome.kind !== 'refused';
   if (outcome.status >= 500) return !outcome.text.includes(NOTHING_WRITTEN);
   return isSuccess(operation);
 }
@@ -71,11 +73,12 @@ class EventIndex {
 
   /** The events that the request can have made, by what it asked for, when it was under way, and what it was told. */
   candidates(operation: Write): FormationEvent[] {
-    const { startedAt, endedAt } = operation;
+    const { startedAt, endedAt, outcome } = operation;
+    const until = outcome.kind === 'abandoned' ? endedAt + ABANDONED_MS : endedAt;
     return this.#traces(operation).filter(
       (event) =>
         event.at >= startedAt - CLOCK_SLACK_MS &&
-        event.at <= endedAt + CLOCK_SLACK_MS &&
+        event.at <= until + CLOCK_SLACK_MS &&
         agrees(event, operation),
     );
   }

@@ -1,6 +1,14 @@
 // What the writers did and what they were answered, and what disturbed the servers meanwhile. Times are Date.now()'s: events
 // carry that clock, too.
 
+/** What a conditional write was based on: the record's entity tag, and what tells which event made the record so. */
+export interface Seen {
+  readonly tag: string;
+  readonly phase: string;
+  readonly reason: string | null;
+  readonly time: string;
+}
+
 /** A request that changes something. `mark` and `reason` are found again in the event that it made. */
 export type WriteRequest =
   | {
@@ -10,8 +18,14 @@ export type WriteRequest =
       /** As it is submitted. */
       readonly document: Readonly<Record<string, unknown>>;
     }
-  | { readonly kind: 'status'; readonly id: string; readonly phase: string; readonly reason: string }
-  | { readonly kind: 'delete'; readonly id: string }
+  | {
+      readonly kind: 'status';
+      readonly id: string;
+      readonly phase: string;
+      readonly reason: string;
+      readonly seen?: Seen;
+    }
+  | { readonly kind: 'delete'; readonly id: string; readonly seen?: Seen }
   | { readonly kind: 'delete-by-name'; readonly name: string };
 
 /** What a success is followed by: the same writer looks at the same server whether it is there. */
@@ -26,14 +40,17 @@ interface Answered {
   readonly kind: 'answered';
   readonly status: number;
   readonly text: string;
-  /** Of Cellos-Cursor, Idempotent-Replayed and Retry-After those that were there, in lower case. */
+  /** Of Cellos-Cursor, ETag, Idempotent-Replayed and Retry-After those that were there, in lower case. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** `refused`: nobody listened, so nothing was sent. `lost`: the connection ended, or nothing came, after that. */
+/**
+ * `refused`: nobody listened, so nothing was sent. `lost`: the connection ended, or nothing came, after that. `abandoned`: the
+ * writer did not wait for the answer; the server may still be at work.
+ */
 export type Outcome =
   | Answered
-  | { readonly kind: 'refused' }
+  | { readonly kind: 'refused' | 'abandoned' }
   | { readonly kind: 'lost'; readonly error: string };
 
 export interface Operation<Request extends WriteRequest | ReadRequest = WriteRequest | ReadRequest> {
@@ -81,6 +98,11 @@ export interface Violation {
   readonly detail: string;
 }
 
+/** What a request was conditional on, if it was. */
+export function seenBy({ request }: Write): Seen | null {
+  return request.kind === 'status' || request.kind === 'delete' ? (request.seen ?? null) : null;
+}
+
 export function isWrite(operation: Operation): operation is Write {
   return operation.request.kind !== 'read';
 }
@@ -107,7 +129,7 @@ export function describeOperation(operation: Operation): string {
       ? `${outcome.status} ${outcome.text.slice(0, ANSWER_CHARACTERS)} ${JSON.stringify(outcome.headers)}`
       : outcome.kind === 'lost'
         ? `lost (${outcome.error})`
-        : 'refused';
+        : outcome.kind;
   const what = JSON.stringify({ ...request, document: undefined });
   const from = new Date(startedAt).toISOString();
   return `#${number} writer ${writer} → ${server}/${life} ${what} key ${key} at ${from} +${endedAt - startedAt} ms: ${answer}`;

@@ -1,10 +1,8 @@
-// What a server must have known when it was asked: what it answered for itself, and, while nothing disturbs it, everything
-// that is older than a moment.
+// What a server must have known when it was asked: what it answered for itself, and, unless something keeps it from the log,
+// everything that was stored by then.
 import type { Disturbance, Operation, Write } from './history.ts';
 import type { FormationEvent, Life } from './replay.ts';
 
-/** What a server that is connected may be behind; a hundredth of it is usual, but processors are shared. */
-const LAG_MS = 1000;
 /** The contract's 2 s until the tail goes on after the broker's return, and as much for a machine that does something else, too. */
 const RECOVERY_MS = 4000;
 
@@ -57,17 +55,24 @@ export class Knowledge {
   /** Whether the process must have had this sequence in its view when the request began. */
   isKnown(seq: number, operation: Operation): boolean {
     if (seq <= this.ownSequence(operation)) return true;
-    if (this.isDisturbed(operation)) return false;
-    return this.storedBy(seq) < operation.startedAt - LAG_MS;
+    return !this.isDisturbed(operation) && this.isStored(seq, operation);
   }
 
-  /** Whether anything kept the server from the log, not long before the request or while it was under way. */
+  /** Whether the log had the sequence for certain when the request began. */
+  isStored(seq: number, { startedAt }: Operation): boolean {
+    return this.storedBy(seq) < startedAt;
+  }
+
+  /**
+   * Whether anything kept the server from the log, not long before the request or while it was under way. It refuses from the
+   * view that it has, then (RUN-2).
+   */
   isDisturbed({ server, startedAt, endedAt }: Operation): boolean {
     return this.#disturbances.some(
       (one) =>
         (one.server === null || one.server === server) &&
         one.from <= endedAt &&
-        one.to + RECOVERY_MS >= startedAt - LAG_MS,
+        one.to + RECOVERY_MS >= startedAt,
     );
   }
 
@@ -82,8 +87,8 @@ export class Knowledge {
   }
 
   /** Whether the life was over, for whoever looks at the log itself, before the request began. */
-  isOver({ to }: Life, { startedAt }: Operation): boolean {
-    return to !== null && this.storedBy(to) < startedAt;
+  isOver({ to }: Life, operation: Operation): boolean {
+    return to !== null && this.isStored(to, operation);
   }
 
   /** Whether the life may have been seen by a request: begun before its answer, its end not known when it began. */

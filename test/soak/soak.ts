@@ -101,7 +101,7 @@ export async function runSoak({ seconds, seed, keys }: SoakOptions): Promise<Soa
       `${setting}, keys ${world.hasKeys}`,
       describe(world.operations),
       `${messages.length} events, ${report.unansweredEvents} of them of requests without a success`,
-      `${report.staleConflicts} conflicts from a view that was behind`,
+      `${report.staleRefusals} refusals from the view of a server that was cut off`,
       JSON.stringify(faults.counts),
     ].join('; '),
     file,

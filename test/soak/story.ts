@@ -106,6 +106,13 @@ export class Story {
     return seq;
   }
 
+  /** An event of a cell of the formation. */
+  cell(formationId: string): void {
+    const type = 'dev.cellos.events.cell.lifecycle.v1.started';
+    const text = JSON.stringify({ type, data: { cellId: 'c', specId: 's', formationId } });
+    this.messages.push({ seq: this.messages.length + 1, subject: 'cellos.events.v1', text });
+  }
+
   /** A formation that is admitted as it should be. */
   admit(id: string, name: string, mark: string, asked: Partial<Asked> = {}): number {
     const number = this.ask({ request: create(name, mark), outcome: created(id, name), ...asked });

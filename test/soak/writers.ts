@@ -10,11 +10,19 @@ import type { Random } from './random.ts';
 
 const POOL = ['pool-0', 'pool-1', 'pool-2', 'pool-3'] as const;
 const PHASES = ['LAUNCHING', 'RUNNING', 'DEGRADED', 'COMPLETED', 'FAILED'] as const;
-const HEADERS = ['cellos-cursor', 'idempotent-replayed', 'retry-after'] as const;
+const HEADERS = ['cellos-cursor', 'etag', 'idempotent-replayed', 'retry-after'] as const;
 /** What is chosen from when something known is asked for; old ones are revived long after they ended. */
 const REMEMBERED = 60;
 const MOST_RETRIES = 4;
 const MOST_PAUSE_MS = 40;
+/** The share of writes whose answer is not waited for. */
+const HASTY = 0.06;
+
+interface AskOptions {
+  readonly key?: string | null;
+  /** How long to wait for the answer before the connection is closed. */
+  readonly patienceMs?: number;
+}
 
 /** What the writers of a run have in common. */
 export class World {
@@ -45,12 +53,13 @@ export class World {
     writer: number,
     { server, life, http }: Incarnation,
     request: Request,
-    key: string | null = null,
+    { key = null, patienceMs }: AskOptions = {},
   ): Promise<Operation<Request>> {
     this.#numbers += 1;
     const number = this.#numbers;
     const startedAt = Date.now();
-    const outcome = await outcomeOf(send(http, request, key));
+    const patience = patienceMs === undefined ? undefined : AbortSignal.timeout(patienceMs);
+    const outcome = await outcomeOf(send(http, request, key, patience), patience);
     const endedAt = Date.now();
     const operation = { number, writer, server, life, request, key, startedAt, endedAt, outcome };
     this.operations.push(operation);
@@ -66,8 +75,8 @@ export class World {
   async probeKeys(): Promise<boolean> {
     const request = createOf('probe', this.mark());
     const [{ incarnation }] = this.members;
-    await this.ask(0, incarnation, request, 'probe');
-    const { outcome } = await this.ask(0, incarnation, request, 'probe');
+    await this.ask(0, incarnation, request, { key: 'probe' });
+    const { outcome } = await this.ask(0, incarnation, request, { key: 'probe' });
     this.hasKeys = outcome.kind === 'answered' && outcome.headers['idempotent-replayed'] === 'true';
     // Without keys these are two requests.
     if (!this.hasKeys) this.operations.splice(0, 2, ...this.operations.map((one) => ({ ...one, key: null })));
@@ -84,25 +93,35 @@ function createOf(name: string, mark: string): WriteRequest & { kind: 'create' }
   return { kind: 'create', name, mark, document: flatDocument(name, { mark }) };
 }
 
-function send(http: HttpClient, request: WriteRequest | ReadRequest, key: string | null): Promise<Reply> {
-  const headers = key === null ? {} : { 'idempotency-key': key };
+function send(
+  http: HttpClient,
+  request: WriteRequest | ReadRequest,
+  key: string | null,
+  signal: AbortSignal | undefined,
+): Promise<Reply> {
+  const seen = request.kind === 'status' || request.kind === 'delete' ? request.seen : undefined;
+  const headers = {
+    ...(key === null ? {} : { 'idempotency-key': key }),
+    ...(seen === undefined ? {} : { 'if-match': seen.tag }),
+  };
+  const options = signal === undefined ? { headers } : { headers, signal };
   switch (request.kind) {
     case 'create':
-      return http.post('/v1/formations', request.document, { headers });
+      return http.post('/v1/formations', request.document, options);
     case 'status': {
       const { id, phase, reason } = request;
-      return http.post(`/v1/formations/${id}/status`, { state: phase, reason }, { headers });
+      return http.post(`/v1/formations/${id}/status`, { state: phase, reason }, options);
     }
     case 'delete':
-      return http.send('DELETE', `/v1/formations/${request.id}`, { headers });
+      return http.send('DELETE', `/v1/formations/${request.id}`, options);
     case 'delete-by-name':
-      return http.send('DELETE', `/v1/formations/by-name/${request.name}`, { headers });
+      return http.send('DELETE', `/v1/formations/by-name/${request.name}`, options);
     case 'read':
       return http.get(`/v1/formations/${request.id}`);
   }
 }
 
-async function outcomeOf(reply: Promise<Reply>): Promise<Outcome> {
+async function outcomeOf(reply: Promise<Reply>, patience: AbortSignal | undefined): Promise<Outcome> {
   try {
     const { status, text, headers } = await reply;
     const kept = HEADERS.flatMap((name) => {
@@ -112,6 +131,7 @@ async function outcomeOf(reply: Promise<Reply>): Promise<Outcome> {
     return { kind: 'answered', status, text, headers: Object.fromEntries(kept) };
   } catch (error) {
     if ((error as { code?: unknown }).code === 'ECONNREFUSED') return { kind: 'refused' };
+    if (patience?.aborted) return { kind: 'abandoned' };
     return { kind: 'lost', error: error instanceof Error ? error.message : String(error) };
   }
 }
@@ -145,10 +165,10 @@ export class SeededWriter {
       const { request, key } = random.pick([old, ...others]);
       // The same key for something else.
       const isOther = random.isChosen(0.2);
-      await this.#ask(this.#anyone(), isOther ? this.#request() : request, key);
+      await this.#ask(this.#anyone(), isOther ? this.#otherFor(request) : request, key);
       return;
     }
-    const request = this.#request();
+    const request = await this.#conditioned(this.#request());
     const key = world.hasKeys && random.isChosen(0.5) ? `key-${world.mark()}` : null;
     if (key !== null) remember(world.keyed, { request, key });
     if (key !== null && random.isChosen(0.1)) {
@@ -172,7 +192,9 @@ export class SeededWriter {
   }
 
   async #ask(incarnation: Incarnation, request: WriteRequest, key: string | null): Promise<Write> {
-    const write = await this.#world.ask(this.#number, incarnation, request, key);
+    // A client that goes away in the middle: it cannot know what became of its request.
+    const haste = this.#random.isChosen(HASTY) ? { patienceMs: this.#random.between(1, 12) } : {};
+    const write = await this.#world.ask(this.#number, incarnation, request, { key, ...haste });
     const { outcome } = write;
     if (!isSuccess(write) || outcome.kind !== 'answered' || this.#random.isChosen(0.4)) return write;
     const id =
@@ -189,6 +211,28 @@ export class SeededWriter {
 
   #anyone(): Incarnation {
     return this.#random.pick(this.#world.members).incarnation;
+  }
+
+  /** At times a change of a record is made conditional on what the writer finds there. */
+  async #conditioned(request: WriteRequest): Promise<WriteRequest> {
+    if (!this.#world.hasKeys || (request.kind !== 'status' && request.kind !== 'delete')) return request;
+    if (!this.#random.isChosen(0.3)) return request;
+    const read = { kind: 'read', id: request.id, after: 0 } as const;
+    const { outcome } = await this.#world.ask(this.#number, this.#anyone(), read);
+    const tag = outcome.kind === 'answered' ? outcome.headers['etag'] : undefined;
+    if (outcome.kind !== 'answered' || outcome.status !== 200 || tag === undefined) return request;
+    const record = JSON.parse(outcome.text) as { phase: string; reason?: string; updated_at: string };
+    const { phase, reason = null, updated_at: time } = record;
+    // As long as a person takes to decide: others may be faster.
+    if (this.#random.isChosen(0.5)) await delay(this.#random.between(1, 100));
+    return { ...request, seen: { tag, phase, reason, time } };
+  }
+
+  /** Something else under the same method and path, where that is possible. */
+  #otherFor(request: WriteRequest): WriteRequest {
+    const mark = this.#world.mark();
+    if (request.kind === 'create') return createOf(this.#random.pick(POOL), mark);
+    return request.kind === 'status' ? { ...request, reason: mark } : request;
   }
 
   #request(): WriteRequest {

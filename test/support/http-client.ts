@@ -17,6 +17,8 @@ export interface RequestOptions {
   /** The body is sent in chunks, without a length. */
   readonly chunked?: boolean;
   readonly headers?: OutgoingHttpHeaders;
+  /** Ends the connection, whether there was an answer or not. */
+  readonly signal?: AbortSignal;
   /** Another value of the Authorization header; null sends none. */
   readonly authorization?: string | null;
 }
@@ -40,7 +42,7 @@ export class HttpClient {
     if (body !== undefined && !chunked) headers['content-length'] = Buffer.byteLength(body);
     return new Promise((resolve, reject) => {
       const sent = request(
-        { host: this.host, port: this.port, method, path, headers, agent: false },
+        { host: this.host, port: this.port, method, path, headers, agent: false, signal: options.signal },
         (reply) => {
           const chunks: Buffer[] = [];
           reply.on('data', (chunk: Buffer) => chunks.push(chunk));
