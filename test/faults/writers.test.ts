@@ -8,6 +8,12 @@ const SEED = process.env['CELLOS_SOAK_SEED'] ?? String(Math.floor(Math.random() 
 /** Starting, coming to rest and comparing. */
 const AROUND_MS = 60_000 + SECONDS * 500;
 const SHOWN = 20;
+/** Of each at least one; a short run has room for few of the slower ones. */
+const HAPPENED = [
+  ['kill-broker'],
+  ['SIGKILL', 'SIGTERM'],
+  ['cut', 'cut-acknowledgement', 'refuse', 'stall', 'stall-old'],
+];
 
 test(
   'OUT-20 OUT-21 OUT-22 OUT-23 OUT-24 OUT-25 every answer agrees with the stream, whatever fails',
@@ -22,6 +28,6 @@ test(
     );
     // A run in which nothing happened shows nothing.
     expect(successes).toBeGreaterThan(SECONDS * 5);
-    for (const kind of ['kill-broker', 'SIGKILL', 'SIGTERM']) expect(Object.keys(faults)).toContain(kind);
+    for (const kinds of HAPPENED) expect(kinds.some((kind) => faults[kind] !== undefined)).toBe(true);
   },
 );

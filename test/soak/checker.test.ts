@@ -168,6 +168,19 @@ describe('OUT-21 names', () => {
     expect(story.kinds).toEqual(['admitted-against-own-view']);
   });
 
+  test('one whose answer is repeated after a revival did not admit beside it', () => {
+    const story = new Story();
+    story.admit(A, 'one', 'm1');
+    story.remove(A, 'one');
+    story.ask({ request: create('one', 'm2'), outcome: created(B, 'one'), key: 'k', from: 40, to: 80 });
+    story.change(A, 'one', 'running', 'r2', { from: 45, to: 55 });
+    story.event({ id: B, name: 'one', phase: 'created', mark: 'm2', at: 60 });
+    const answer = { id: B, name: 'one', status: 'PENDING' };
+    const repeated = answered(201, answer, { 'idempotent-replayed': 'true' });
+    story.ask({ request: create('one', 'm2'), outcome: repeated, key: 'k', from: 90 });
+    expect(story.kinds).toEqual([]);
+  });
+
   test('a 409 that names nobody, or somebody who never was, is found', () => {
     const story = new Story();
     story.ask({ request: create('one', 'm1'), outcome: answered(409, { detail: 'taken' }) });

@@ -5,7 +5,7 @@ import { createdId, markOf, match, toClaims } from './claims.ts';
 import type { Claim } from './claims.ts';
 import { checkConditions } from './conditions.ts';
 import type { History, Operation, Read, StoredMessage, Violation, Write, WriteRequest } from './history.ts';
-import { describeOperation, isRead, isSuccess, isWrite, seenBy, statusOf } from './history.ts';
+import { describeOperation, isRead, isReplayed, isSuccess, isWrite, seenBy, statusOf } from './history.ts';
 import { checkKeys } from './keys.ts';
 import { Knowledge } from './knowledge.ts';
 import type { Settled } from './knowledge.ts';
@@ -53,7 +53,7 @@ export function check(history: History, messages: readonly StoredMessage[]): Rep
     ...[...matching.events].flatMap(([claim, event]) => checkSuccess(claim, event)),
     ...checkKeys(writes, knowledge),
     ...checkConditions(writes, settled, messages, events, knowledge),
-    ...checkNames(view, settled, knowledge),
+    ...checkNames(view, matching.events, knowledge),
     ...writes.flatMap((write) => checkRefusal(write, view, knowledge)),
     ...checkReads(history.operations.filter(isRead), writes, events, settled),
   ];
@@ -143,14 +143,21 @@ function checkSuccess({ operations }: Claim, event: FormationEvent): Violation[]
  * An admission beside a live formation of the name: only one that was revived may be there, since the lock on a name's next
  * id does not know of it, and not if the server that admitted had itself answered for the revival.
  */
-function checkNames({ shared }: Replay, settled: readonly Settled[], knowledge: Knowledge): Violation[] {
-  const admissions = new Map(settled.map(({ write, event }) => [event.seq, write]));
+function checkNames(
+  { shared }: Replay,
+  events: ReadonlyMap<Claim, FormationEvent>,
+  knowledge: Knowledge,
+): Violation[] {
+  const admissions = new Map([...events].map(([claim, { seq }]) => [seq, claim]));
   return shared.flatMap(({ event, other, otherLife }): Violation[] => {
     const detail = `${describeEvent(event)}, beside ${other}, live since ${otherLife.from}`;
     if (!otherLife.isRevival) return [{ kind: 'two-live-holders', detail }];
-    const write = admissions.get(event.seq);
-    if (write === undefined || knowledge.ownSequence(write) < otherLife.from) return [];
-    return [{ kind: 'admitted-against-own-view', detail: `${detail}\n  ${describeOperation(write)}` }];
+    // Of those under one key any may have made the event, but for one that was told that another did.
+    const makers = admissions.get(event.seq)?.operations.filter((write) => !isReplayed(write)) ?? [];
+    if (makers.length === 0 || makers.some((write) => knowledge.ownSequence(write) < otherLife.from))
+      return [];
+    const asked = makers.map((write) => `\n  ${describeOperation(write)}`);
+    return [{ kind: 'admitted-against-own-view', detail: `${detail}${asked.join('')}` }];
   });
 }
 

@@ -121,6 +121,11 @@ export function isSuccess(operation: Operation): boolean {
   return status >= 200 && status < 300;
 }
 
+/** Told what an earlier request of its key was told. */
+export function isReplayed({ outcome }: Operation): boolean {
+  return outcome.kind === 'answered' && outcome.headers['idempotent-replayed'] === 'true';
+}
+
 /** One line for a person who looks for what went wrong. */
 export function describeOperation(operation: Operation): string {
   const { number, writer, server, life, request, key, startedAt, endedAt, outcome } = operation;

@@ -2,7 +2,7 @@
 import { identityOf, mayHaveWritten } from './claims.ts';
 import type { Violation, Write } from './history.ts';
 import type { Knowledge } from './knowledge.ts';
-import { describeOperation, isSuccess, statusOf } from './history.ts';
+import { describeOperation, isReplayed, isSuccess, statusOf } from './history.ts';
 
 const REUSED = 422;
 
@@ -73,10 +73,6 @@ function isRefusal(write: Write): boolean {
 
 function isSameProcess(one: Write, other: Write): boolean {
   return one.server === other.server && one.life === other.life;
-}
-
-function isReplayed({ outcome }: Write): boolean {
-  return outcome.kind === 'answered' && outcome.headers['idempotent-replayed'] === 'true';
 }
 
 function toText(write: Write): string {
