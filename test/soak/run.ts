@@ -15,11 +15,11 @@ const vitest = spawn(
   [
     'node_modules/vitest/vitest.mjs',
     'run',
+    'test/faults/writers.test.ts',
     '--config=test/vitest.config.ts',
     '--project=node',
     // The figures are for a person who watches, not for a report.
     '--disable-console-intercept',
-    'test/faults/writers.test.ts',
   ],
   {
     cwd: root,
