@@ -169,6 +169,14 @@ export class SeededWriter {
       return;
     }
     const request = await this.#conditioned(this.#request());
+    if (request.kind === 'status' && request.seen !== undefined && random.isChosen(0.5)) {
+      // Both saw the same record, and only one of them may change it.
+      const rivals = world.members.map(({ incarnation }) => ({ incarnation, reason: world.mark() }));
+      await Promise.all(
+        rivals.map(({ incarnation, reason }) => this.#ask(incarnation, { ...request, reason }, null)),
+      );
+      return;
+    }
     const key = world.hasKeys && random.isChosen(0.5) ? `key-${world.mark()}` : null;
     if (key !== null) remember(world.keyed, { request, key });
     if (key !== null && random.isChosen(0.1)) {
