@@ -112,6 +112,11 @@ export class ControlPlane implements SnapshotSource {
     return isServing(this.#phase);
   }
 
+  /** Whether the view follows the log just now, with nothing of it left to be read. */
+  get isLive(): boolean {
+    return this.#phase === 'live';
+  }
+
   /** For the 503 of a server that is not ready: cursor and the tail's sequence when last seen. */
   get progress(): { cursor: Position; target: Position | null } {
     return { cursor: this.#state.cursor, target: this.#bounds?.lastSeq ?? null };

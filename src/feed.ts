@@ -157,7 +157,9 @@ export class Feed {
   /** The tail has passed over events that the log had dropped before it could read them: who was due them is told so. */
   closeSkipped(bounds: LogBounds): void {
     for (const session of this.#sessions) {
-      if (hasGap(session.cursor, bounds)) {
+      // Those that are yet to be admitted are compared with the log then.
+      const isAdmitted = session.state !== 'opening' && session.state !== 'resuming';
+      if (isAdmitted && hasGap(session.cursor, bounds)) {
         this.#admission.rehydrate(session, 'ws/retention-exhausted', bounds);
       }
     }

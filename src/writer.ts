@@ -65,6 +65,7 @@ export class Writer {
       if (!verdict.ok) {
         // Another server may have ended the holder since.
         if (verdict.code === 'conflict' && (await attempts.isRenewed())) continue;
+        attempts.requireCertainty();
         throw new ProblemError(verdict.code, verdict.detail);
       }
       const id: string = formationIdFor(document.name, spent ?? holderOf(state, document.name)?.id ?? null);
@@ -131,6 +132,7 @@ export class Writer {
         formation = find(state);
       } catch (error) {
         if (await attempts.isRenewed()) continue;
+        attempts.requireCertainty();
         throw error;
       }
       if (condition !== null) {
@@ -170,7 +172,9 @@ export class Writer {
       deadline.abort(new DOMException('the write took too long', 'TimeoutError')),
     );
     try {
-      return await write(new Attempts(this.#controlPlane, this.#clock, context, deadline.signal));
+      const attempts = new Attempts(this.#controlPlane, this.#clock, context, deadline.signal);
+      await attempts.requireKnowledge();
+      return await write(attempts);
     } finally {
       cancel();
     }
@@ -217,6 +221,23 @@ class Attempts {
     const fact = toFact(decodeEntry(entry));
     if (fact.kind !== 'formation' || fact.mark?.key !== mark.key) return null;
     return replayOf(fact.id, { ...fact.mark, seq: entry.seq }, mark);
+  }
+
+  /**
+   * A request with a key may have been answered elsewhere, longer ago than the log itself would notice: only who has read all of the
+   * log may do it. Throws 503 when that is not possible.
+   */
+  async requireKnowledge(): Promise<void> {
+    if (this.#controlPlane.isLive || this.#context.mark === null || this.answered() !== null) return;
+    this.isCurrent = await this.#controlPlane.whenCurrent(this.#signal);
+    this.requireCertainty();
+  }
+
+  /** To be called before a request is refused: one with a key may have been answered otherwise elsewhere. */
+  requireCertainty(): void {
+    if (this.#context.mark !== null && !this.isCurrent) {
+      throw unavailable('the event store is out of reach: whether the request is known cannot be told');
+    }
   }
 
   /** Lets the view catch up with the log, once; false when that was done before, or is no longer worth anything. */

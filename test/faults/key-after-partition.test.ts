@@ -6,8 +6,9 @@ import { Broker, STREAM, Wire } from '../support/nats-server.ts';
 import { Rig, ServerProcess, nodeTarget } from '../support/server-process.ts';
 import { quiet, until } from '../support/wait.ts';
 
-const WINDOW_MS = Number(process.env['WINDOW_MS'] ?? 1000);
-const ROUNDS = Number(process.env['ROUNDS'] ?? 5);
+/** The contract has two minutes. */
+const WINDOW_MS = 1000;
+const ROUNDS = 3;
 
 test(
   'OUT-15 a key is known to a server that has just come back from a long partition',
@@ -57,7 +58,6 @@ test(
       const failed = (await broker.messages()).filter(({ subject }) => subject.endsWith(`${id}.failed`));
       counts.push(failed.length);
     }
-    console.log(JSON.stringify({ counts, headers }));
     await Promise.all([here.stop(), there.stop()]);
     await wire.stop();
     await broker.stop();

@@ -51,7 +51,7 @@ export function check(history: History, messages: readonly StoredMessage[]): Rep
     ...matching.unclaimed.map((event) => unclaimed(event, about)),
     ...checkIds(events),
     ...[...matching.events].flatMap(([claim, event]) => checkSuccess(claim, event)),
-    ...checkKeys(writes, knowledge),
+    ...checkKeys(writes),
     ...checkConditions(writes, settled, messages, events, knowledge),
     ...checkNames(view, matching.events, knowledge),
     ...writes.flatMap((write) => checkRefusal(write, view, knowledge)),

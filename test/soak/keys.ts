@@ -1,7 +1,6 @@
 // What an Idempotency-Key promises: one request, however often and wherever it is sent, has one answer.
 import { identityOf, mayHaveWritten } from './claims.ts';
 import type { Violation, Write } from './history.ts';
-import type { Knowledge } from './knowledge.ts';
 import { describeOperation, isReplayed, isSuccess, statusOf } from './history.ts';
 
 const REUSED = 422;
@@ -14,21 +13,19 @@ function scopeOf({ key, request }: Write): string {
 }
 
 /** Answers under one key that do not agree; that they have one event altogether is seen where claims are matched. */
-export function checkKeys(writes: readonly Write[], knowledge: Knowledge): Violation[] {
+export function checkKeys(writes: readonly Write[]): Violation[] {
   const byKey = Map.groupBy(
     writes.filter(({ key }) => key !== null),
     scopeOf,
   );
   return [...byKey.values()].flatMap((ofKey) => {
     const same = [...Map.groupBy(ofKey, identityOf).values()];
-    return same
-      .flatMap((writesOfOne) => checkSame(writesOfOne, knowledge))
-      .concat(checkReuse(ofKey, knowledge));
+    return same.flatMap(checkSame).concat(checkReuse(ofKey));
   });
 }
 
 /** All with one request. */
-function checkSame(writes: readonly Write[], knowledge: Knowledge): Violation[] {
+function checkSame(writes: readonly Write[]): Violation[] {
   const [first, ...others] = writes.filter(isSuccess);
   if (first === undefined) return [];
   const found: Violation[] = [];
@@ -43,13 +40,13 @@ function checkSame(writes: readonly Write[], knowledge: Knowledge): Violation[] 
   for (const write of writes.filter(isRefusal)) {
     const before = writes.find((one) => isSuccess(one) && one.endedAt < write.startedAt);
     if (before === undefined) continue;
-    if (isSameProcess(before, write) || !knowledge.isDisturbed(write)) report('success-forgotten', write);
+    report('success-forgotten', write);
   }
   return found;
 }
 
 /** The key with another request is refused once it has stood for something, and never before anything was sent under it. */
-function checkReuse(writes: readonly Write[], knowledge: Knowledge): Violation[] {
+function checkReuse(writes: readonly Write[]): Violation[] {
   const found: Violation[] = [];
   for (const write of writes) {
     const others = writes.filter((one) => identityOf(one) !== identityOf(write));
@@ -59,7 +56,7 @@ function checkReuse(writes: readonly Write[], knowledge: Knowledge): Violation[]
     if (outcome.status === REUSED) {
       if (!others.some((one) => mayHaveWritten(one) && one.startedAt <= write.endedAt))
         report('key-not-reused');
-    } else if (isSuccess(write) || (isRefusal(write) && !knowledge.isDisturbed(write))) {
+    } else if (isSuccess(write) || isRefusal(write)) {
       if (others.some((one) => isSuccess(one) && one.endedAt < write.startedAt)) report('key-reused');
     }
   }
@@ -69,10 +66,6 @@ function checkReuse(writes: readonly Write[], knowledge: Knowledge): Violation[]
 /** A 4xx: it says for certain that nothing was done. */
 function isRefusal(write: Write): boolean {
   return statusOf(write) >= 400 && statusOf(write) < 500;
-}
-
-function isSameProcess(one: Write, other: Write): boolean {
-  return one.server === other.server && one.life === other.life;
 }
 
 function toText(write: Write): string {
