@@ -50,13 +50,18 @@ export async function getOrAddStream(
   } catch (error) {
     if (!isStreamMissing(error)) throw error;
   }
+  let failure: unknown = null;
   try {
-    return await jsm.streams.add(config);
+    await jsm.streams.add(config);
   } catch (error) {
     // Another server may have been faster, with another configuration.
-    return await jsm.streams.info(config.name).catch(() => {
-      throw error;
-    });
+    failure = error;
+  }
+  try {
+    // Asked for again: of several servers that make it at once a broker may tell one of a stream that did not come to be.
+    return await askAgain(clock, () => jsm.streams.info(config.name));
+  } catch (error) {
+    throw failure ?? error;
   }
 }
 

@@ -27,7 +27,7 @@ const vitest = spawn(
     env: {
       ...process.env,
       CELLOS_SOAK_SECONDS: String(options.seconds),
-      ...(options.seed === undefined ? {} : { CELLOS_SOAK_SEED: options.seed }),
+      CELLOS_SOAK_SEED: options.seed ?? String(Math.floor(Math.random() * 1e9)),
     },
   },
 );
