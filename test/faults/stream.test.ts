@@ -220,7 +220,7 @@ describe.each([nodeTarget, workerdTarget])('on $name', (target) => {
       expect((await server.http.post('/v1/formations', flatDocument(unique()))).status).toBe(201);
     });
 
-    test('LOG-12 LOG-5 the cursor passes what was purged before it was read', async () => {
+    test('LOG-12 LOG-5 FEED-36 the cursor passes what was purged before it was read', async () => {
       const { feeds, epoch } = await begin();
       wire.refuse(true);
       const last = await broker.publishAll(Array.from({ length: 5 }, () => cellStarted(unique('unseen'))));
@@ -228,9 +228,13 @@ describe.each([nodeTarget, workerdTarget])('on $name', (target) => {
       wire.refuse(false);
       await rig.whenApplied(last);
       expect(await rig.snapshot()).toMatchObject({ cursor: last, epoch });
+      // Nobody can tell a session what it has missed: it is told that it has.
+      expect(await feeds[0]?.whenClosed()).toEqual({ code: 4410, reason: 'retention-exhausted' });
+      expect(feeds[0]?.sequences).toEqual([]);
+      const anew = await rig.server.feed({ query: `since=${last}` });
       const next = await rig.publish('"after"');
-      await feeds[0]?.whenSequence(next);
-      expect(feeds[0]?.sequences).toEqual([next]);
+      await anew.whenSequence(next);
+      expect(anew.sequences).toEqual([next]);
     });
 
     test('LOG-12 LOG-5 the cursor passes messages deleted from the tail', async () => {
