@@ -6,6 +6,8 @@ import { Hono } from 'hono';
 import type { Authenticator } from './auth.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { preflight, problemResponse } from './http.ts';
+import { MIN_CURSOR_TIMEOUT_MS } from './limits.ts';
+import type { Position } from './model.ts';
 import type { Clock, Log, UpgradeSocket } from './ports.ts';
 import { ProblemError, toProblem, unavailable } from './problems.ts';
 import { canonicalPath, minCursorOf, rawPathOf } from './query.ts';
@@ -117,11 +119,24 @@ function whenReached(answer: Answer): Answer {
     const position = method === 'GET' || method === 'HEAD' ? minCursorOf(url) : null;
     if (position === null) return answer(c, work, body);
     const waiting = async (server: Server) => {
-      await server.controlPlane.whenReached(position);
+      await whenViewHas(server.controlPlane, position);
       return work(server);
     };
     return answer(c, waiting, body);
   };
+}
+
+/** Throws 504 with the cursor when the view has not got there within the contract's 3 s. */
+async function whenViewHas(controlPlane: ControlPlane, position: Position): Promise<void> {
+  try {
+    await controlPlane.whenApplied(position, AbortSignal.timeout(MIN_CURSOR_TIMEOUT_MS));
+  } catch (error) {
+    if (error instanceof ProblemError) throw error;
+    const { cursor } = controlPlane;
+    throw new ProblemError('cursor-timeout', `the view is at ${cursor}, not yet at ${position}`, {
+      extensions: { cursor },
+    });
+  }
 }
 
 function starting({ progress: { cursor, target } }: ControlPlane): ProblemError {

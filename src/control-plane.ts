@@ -9,11 +9,11 @@ import { toFact } from './facts.ts';
 import { Feed } from './feed.ts';
 import { type PaceLimits, UNPACED } from './feed-pace.ts';
 import type { SnapshotKind, SnapshotSource } from './feed-snapshot.ts';
-import { isServing, nextPhase, type Phase, type PhaseEvent } from './lifecycle.ts';
-import { BROKER_GRACE_MS, MAX_SESSIONS, MIN_CURSOR_TIMEOUT_MS, RING_BYTES } from './limits.ts';
+import { Lifecycle, type Phase } from './lifecycle.ts';
+import { BROKER_GRACE_MS, MAX_SESSIONS, RING_BYTES } from './limits.ts';
 import type { Position } from './model.ts';
 import type { Clock, EventLog, Log, LogAnchor, LogBounds, LogEntry } from './ports.ts';
-import { ProblemError, unavailable } from './problems.ts';
+import { unavailable } from './problems.ts';
 import { advance, evolve, initialState, type ProjectionState, retain } from './projection.ts';
 import { Snapshots } from './snapshots.ts';
 import { Waiters } from './waiters.ts';
@@ -47,13 +47,11 @@ export class ControlPlane implements SnapshotSource {
   readonly #applied = new Waiters();
   #state: ProjectionState;
   #snapshots: Snapshots;
-  #phase: Phase = 'starting';
+  readonly #lifecycle = new Lifecycle();
   #bounds: LogBounds | null = null;
   #startedAt = 0;
   #lostReason: string | null = null;
   #cancelGrace: (() => void) | null = null;
-  #whenServing = Promise.withResolvers<void>();
-  #whenSliced = Promise.withResolvers<void>();
 
   constructor({ log, clock, logger, ...options }: ControlPlaneOptions) {
     this.log = log;
@@ -90,7 +88,7 @@ export class ControlPlane implements SnapshotSource {
   }
 
   get phase(): Phase {
-    return this.#phase;
+    return this.#lifecycle.phase;
   }
 
   /** The stream's incarnation, the checkpoint's before there is contact; null when neither is known. */
@@ -109,12 +107,12 @@ export class ControlPlane implements SnapshotSource {
 
   /** Whether requests are answered; until then they get a 503 with the progress. */
   get serving(): boolean {
-    return isServing(this.#phase);
+    return this.#lifecycle.serving;
   }
 
   /** Whether the view follows the log just now, with nothing of it left to be read. */
   get isLive(): boolean {
-    return this.#phase === 'live';
+    return this.#lifecycle.phase === 'live';
   }
 
   /** For the 503 of a server that is not ready: cursor and the tail's sequence when last seen. */
@@ -135,9 +133,9 @@ export class ControlPlane implements SnapshotSource {
       clock: this.#clock,
       logger: this.#logger,
       onAway: (reason) => this.#lost(reason),
-      isStopped: () => this.#phase === 'stopped',
+      isStopped: () => this.#lifecycle.phase === 'stopped',
     });
-    if (this.#phase === 'stopped') return;
+    if (this.#lifecycle.phase === 'stopped') return;
     if (restored !== null) {
       this.#state = restored.state;
       this.#snapshots = new Snapshots(this.#state);
@@ -157,14 +155,14 @@ export class ControlPlane implements SnapshotSource {
 
   /** Resolves when requests are answered. */
   whenServing(): Promise<void> {
-    return this.serving ? Promise.resolve() : this.#whenServing.promise;
+    return this.#lifecycle.whenServing();
   }
 
   /** Resolves when requests are answered, when it is known that this takes longer than one slice, or after `ms`. */
   async whenAnswerable(ms: number): Promise<void> {
     const late = Promise.withResolvers<void>();
     const cancel = this.#clock.after(ms, late.resolve);
-    await Promise.race([this.whenServing(), this.#whenSliced.promise, late.promise]);
+    await Promise.race([this.#lifecycle.whenAnswerable(), late.promise]);
     cancel();
   }
 
@@ -182,19 +180,6 @@ export class ControlPlane implements SnapshotSource {
     }
   }
 
-  /** Resolves once the view has `position`; 504 with the cursor when it has not within the contract's 3 s. */
-  async whenReached(position: Position): Promise<void> {
-    try {
-      await this.whenApplied(position, AbortSignal.timeout(MIN_CURSOR_TIMEOUT_MS));
-    } catch (error) {
-      if (error instanceof ProblemError) throw error;
-      const { cursor } = this.#state;
-      throw new ProblemError('cursor-timeout', `the view is at ${cursor}, not yet at ${position}`, {
-        extensions: { cursor },
-      });
-    }
-  }
-
   /** Resolves once the projection has `position`. Rejects with the signal's reason, or 503 when it will never come. */
   whenApplied(position: Position, signal: AbortSignal): Promise<void> {
     if (this.#state.cursor >= position) return Promise.resolve();
@@ -206,8 +191,8 @@ export class ControlPlane implements SnapshotSource {
    * that resumes them from what their sockets remember.
    */
   async stop(sessions: 'close' | 'leave' = 'close'): Promise<void> {
-    this.#transition('stopped');
-    this.#whenSliced.resolve();
+    this.#lifecycle.apply('stopped');
+    this.#lifecycle.sliced();
     this.#endGrace();
     if (sessions === 'close') this.feed.shutdown();
     else this.feed.detach();
@@ -225,7 +210,7 @@ export class ControlPlane implements SnapshotSource {
     if (first) advance(this.#state, after);
     retain(this.#state, bounds.firstSeq);
     this.#endGrace();
-    this.#transition('opened');
+    this.#lifecycle.apply('opened');
     this.feed.setEpoch(bounds.epoch);
     if (after + 1 < bounds.firstSeq) this.feed.closeSkipped(bounds);
     const { firstSeq, lastSeq, epoch } = bounds;
@@ -244,7 +229,7 @@ export class ControlPlane implements SnapshotSource {
       else this.feed.broadcast({ seq, subject, text: frameText(seq, text) });
       this.#keeper?.applied();
     } else if (this.#keeper?.replayed()) {
-      this.#whenSliced.resolve();
+      this.#lifecycle.sliced();
     }
     this.#applied.reached(seq);
   }
@@ -254,8 +239,8 @@ export class ControlPlane implements SnapshotSource {
     if (this.serving) this.feed.advance(position);
     else this.feed.restart(position);
     this.#applied.reached(position);
-    if (this.#phase === 'live') return;
-    this.#transition('caughtUp');
+    if (this.#lifecycle.phase === 'live') return;
+    this.#lifecycle.apply('caughtUp');
     this.#keeper?.applied();
     const { cursor, formations, cells } = this.#state;
     this.#logger.info('projection is live', {
@@ -276,7 +261,7 @@ export class ControlPlane implements SnapshotSource {
     this.#snapshots = new Snapshots(this.#state);
     this.#startedAt = this.#clock.now();
     void this.#keeper?.reset();
-    this.#transition('reset');
+    this.#lifecycle.apply('reset');
     this.feed.closeReplaced(bounds);
     this.#applied.rejectAll(unavailable('the event store was replaced'));
   }
@@ -287,34 +272,23 @@ export class ControlPlane implements SnapshotSource {
       this.#logger.warn('event log out of reach', { reason, cursor: this.#state.cursor });
     }
     this.#lostReason = reason;
-    this.#transition('lost');
+    this.#lifecycle.apply('lost');
     this.feed.setEpoch(null);
-    if (this.#phase === 'starting') this.#startGrace();
+    if (this.#lifecycle.phase === 'starting') this.#startGrace();
   }
 
   #startGrace(): void {
     this.#cancelGrace ??= this.#clock.after(BROKER_GRACE_MS, () => {
       this.#cancelGrace = null;
-      if (this.#phase === 'starting') {
+      if (this.#lifecycle.phase === 'starting') {
         this.#logger.warn('answering reads from what there is until the event log can be reached');
       }
-      this.#transition('overdue');
+      this.#lifecycle.apply('overdue');
     });
   }
 
   #endGrace(): void {
     this.#cancelGrace?.();
     this.#cancelGrace = null;
-  }
-
-  #transition(event: PhaseEvent): void {
-    const was = isServing(this.#phase);
-    this.#phase = nextPhase(this.#phase, event);
-    const is = isServing(this.#phase);
-    if (is && !was) this.#whenServing.resolve();
-    else if (was && !is) {
-      this.#whenServing = Promise.withResolvers<void>();
-      this.#whenSliced = Promise.withResolvers<void>();
-    }
   }
 }

@@ -69,3 +69,43 @@ export function nextPhase(phase: Phase, event: PhaseEvent): Phase {
 export function isServing(phase: Phase): boolean {
   return phase === 'live' || phase === 'lost' || phase === 'offline';
 }
+
+/** Where a control plane is in it. */
+export class Lifecycle {
+  #phase: Phase = 'starting';
+  #whenServing = Promise.withResolvers<void>();
+  #whenSliced = Promise.withResolvers<void>();
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  get serving(): boolean {
+    return isServing(this.#phase);
+  }
+
+  apply(event: PhaseEvent): void {
+    const was = this.serving;
+    this.#phase = nextPhase(this.#phase, event);
+    if (this.serving && !was) this.#whenServing.resolve();
+    else if (was && !this.serving) {
+      this.#whenServing = Promise.withResolvers<void>();
+      this.#whenSliced = Promise.withResolvers<void>();
+    }
+  }
+
+  /** The replay takes longer than one slice, or will not be finished. */
+  sliced(): void {
+    this.#whenSliced.resolve();
+  }
+
+  /** Resolves when requests are answered. */
+  whenServing(): Promise<void> {
+    return this.serving ? Promise.resolve() : this.#whenServing.promise;
+  }
+
+  /** Resolves when requests are answered, or when it is known that this takes longer than one slice. */
+  whenAnswerable(): Promise<void> {
+    return Promise.race([this.whenServing(), this.#whenSliced.promise]);
+  }
+}

@@ -10,7 +10,8 @@ import { idempotencyKeyOf, markOf } from '../idempotency.ts';
 import type { Clock, UpgradeSocket } from '../ports.ts';
 import { ProblemError } from '../problems.ts';
 import { excerpt } from '../text.ts';
-import type { WriteContext, Writer, Written } from '../writer.ts';
+import type { WriteContext, Written } from '../write-attempts.ts';
+import type { Writer } from '../writer.ts';
 
 export interface RequestBindings {
   /** Who asks. */
