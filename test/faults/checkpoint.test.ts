@@ -302,7 +302,7 @@ describe('a checkpoint with the broker', () => {
     const url = broker.websocketUrl.replace('ws://', 'ws://u:p@');
     const rig = await start(place, { CELLOS_NATS_URL: url });
     await until(() => warnings(rig) === 1, { what: 'a WARN', timeoutMs: 15_000 });
-    await rig.server.whenReady();
+    await until(() => rig.server.log.includes('projection is live'), { what: 'the log to be followed' });
     await rig.publish(cellStarted('a'));
     expect(await rig.http.read('/v1/cells')).toHaveLength(1);
   });

@@ -31,7 +31,11 @@ describe.each([nodeTarget, workerdTarget])('on $name', (target) => {
   });
 
   const createStream = async () => {
-    await (await broker.manager()).streams.add({ name: STREAM, subjects: ['cellos.events.>'] });
+    const { streams } = await broker.manager();
+    // The server may be faster, and the broker may still be removing the old one's files.
+    const create = () =>
+      streams.add({ name: STREAM, subjects: ['cellos.events.>'] }).catch(() => streams.info(STREAM));
+    await until(create, { what: 'the stream to be made' });
   };
   const deleteStream = async () => {
     await (await broker.manager()).streams.delete(STREAM);
