@@ -74,7 +74,7 @@ export function createEntrance(options: EntranceOptions): ServerApp {
   formationRoutes(app, answerInTime);
   cellRoutes(app, answerInTime);
   eventRoutes(app, answerInTime);
-  feedRoutes(app, answer);
+  feedRoutes(app, answerInTime);
   metaRoutes(app, answerInTime);
   app.notFound((c) => problemResponse(noHandler(c.req.method, c.req.path)));
   app.onError((error) => {
@@ -133,9 +133,13 @@ async function whenViewHas(controlPlane: ControlPlane, position: Position): Prom
   } catch (error) {
     if (error instanceof ProblemError) throw error;
     const { cursor } = controlPlane;
-    throw new ProblemError('cursor-timeout', `the view is at ${cursor}, not yet at ${position}`, {
-      extensions: { cursor },
-    });
+    throw new ProblemError(
+      'cursor-timeout',
+      `the view is at ${cursor}, and not yet where min_cursor asks for`,
+      {
+        extensions: { cursor },
+      },
+    );
   }
 }
 

@@ -27,6 +27,10 @@ export class RivalWatch {
       this.#seen = null;
       return 'write';
     }
+    if (head === '') {
+      this.#logger.warn('the checkpoint is gone: writing it anew');
+      return 'replace';
+    }
     if (this.#seen === null) this.#logger.info('another server writes the checkpoint');
     if (this.#seen?.head !== head) this.#seen = { head, times: 0 };
     const read = await readableHead(head);

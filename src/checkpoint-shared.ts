@@ -14,6 +14,9 @@ import { decodeUtf8, encodeUtf8 } from './utf8.ts';
 /** Raised whenever the head object is spelled in another way. */
 const FORMAT = 1;
 
+/** What stands for the head of a checkpoint that cannot be read. */
+const UNREADABLE = '?';
+
 /** Loading competes with whoever replaces what is being read. */
 const MAX_LOADS = 5;
 
@@ -82,7 +85,7 @@ export class SharedCheckpointStore implements CheckpointStore {
     }
     this.#seen = found;
     for (const name of found.manifest?.names.values() ?? []) this.#strays.delete(name);
-    return found.manifest?.head ?? '';
+    return found.revision === 0 ? '' : (found.manifest?.head ?? UNREADABLE);
   }
 
   async commit({ head, put, remove }: CheckpointChange): Promise<void> {

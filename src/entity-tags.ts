@@ -6,7 +6,8 @@ import { ProblemError } from './problems.ts';
 /** What a condition names: any representation, or these tags as they are spelled. */
 export type EntityTags = '*' | readonly string[];
 
-const TAG = /^(?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*"$/;
+/** One tag, which may hold commas, and what follows it up to the next. */
+const NEXT_TAG = /[\s,]*((?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*")\s*(?:,|$)/y;
 
 /** Of a representation that is the same, byte for byte, until `version` changes. */
 export function entityTag(epoch: string | null, version: Position): string {
@@ -35,12 +36,15 @@ export function readConditionOf(headers: Headers): EntityTags | null {
 
 function parseCondition(value: string): EntityTags | null {
   if (value.trim() === '*') return '*';
-  // Tags of ours hold no comma: one that does is not ours, and its pieces are no tags.
-  const tags = value
-    .split(',')
-    .map((tag) => tag.trim())
-    .filter((tag) => tag !== '');
-  return tags.length > 0 && tags.every((tag) => TAG.test(tag)) ? tags : null;
+  const list = value.replace(/[\s,]+$/, '');
+  const tags: string[] = [];
+  NEXT_TAG.lastIndex = 0;
+  while (NEXT_TAG.lastIndex < list.length) {
+    const match = NEXT_TAG.exec(list);
+    if (match === null) return null;
+    tags.push(match[1] as string);
+  }
+  return tags.length > 0 ? tags : null;
 }
 
 /** The strong comparison: of weak tags none is the same. */

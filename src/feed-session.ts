@@ -19,6 +19,8 @@ export interface FeedRequest {
   readonly epoch: string | null;
   /** Whether it wants to be told where it is. */
   readonly control?: boolean;
+  /** A snapshot is not to be older than that. */
+  readonly atLeast?: Position | null;
   /** The records that it wants first; `since` is then null. */
   readonly snapshot?: readonly SnapshotKind[] | null;
 }

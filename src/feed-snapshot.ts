@@ -89,12 +89,12 @@ export class FeedSnapshots {
     this.#clock = clock;
   }
 
-  /** `floor`: what comes after it need not be read from the log. */
-  take(kinds: readonly SnapshotKind[], floor: Position): FeedSnapshot {
+  /** One that is kept is taken if it is not older than `oldest`. */
+  take(kinds: readonly SnapshotKind[], oldest: Position): FeedSnapshot {
     const key = kinds.join();
     const kept = this.#kept.get(key);
     const now = this.#clock.now();
-    const isYoung = kept !== undefined && now - kept.madeAt < SNAPSHOT_KEPT_MS && kept.snapshot.seq >= floor;
+    const isYoung = kept !== undefined && now - kept.madeAt < SNAPSHOT_KEPT_MS && kept.snapshot.seq >= oldest;
     if (isYoung) return kept.snapshot;
     const snapshot = new FeedSnapshot(this.#source, kinds);
     this.#kept.set(key, { snapshot, madeAt: now });

@@ -119,7 +119,8 @@ export class Feed {
     if (this.#epoch === null) this.#close(session, CLOSE.policy, 'no upstream broker configured');
     else if (!session.channel.isValid) this.#close(session, CLOSE.policy, 'subscribe failed');
     else if (snapshot !== null) {
-      const taken = this.#snapshots.take(snapshot, this.#live.ring.floor);
+      const oldest = Math.max(this.#live.ring.floor, request.atLeast ?? 0);
+      const taken = this.#snapshots.take(snapshot, oldest);
       session.pages = { snapshot: taken, next: 0 };
       session.cursor = taken.seq;
       session.epoch = this.#epoch;

@@ -195,8 +195,8 @@ export interface CheckpointStore {
   /** All of it or nothing, also when the process dies on the way. */
   commit: (change: CheckpointChange) => Promise<void>;
   /**
-   * Where others may write too: the head that one of them has committed since this store was last loaded or committed to, else
-   * null. While there is one, `commit` rejects; but for one that removes the others and comes after this was asked.
+   * Where others may write too: the head that one of them has committed since this store was last loaded or committed to, an
+   * empty text when what was there is gone, else null. While there is one, `commit` rejects; but for one that removes the others and comes after this was asked.
    */
   readonly rivalHead?: () => Promise<string | null>;
 }

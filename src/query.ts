@@ -108,7 +108,7 @@ export function minCursorOf(url: string): number | null {
 const MAX_UINT64 = 2n ** 64n - 1n;
 
 /** An unsigned 64-bit integer, saturated at 2^53 - 1, which no sequence or count reaches. Throws 400 for anything else. */
-export function parseUnsigned(name: string, text: string): number {
+export function parseUnsigned(name: string, text: string, where = 'query parameter'): number {
   if (/^\d+$/.test(text)) {
     // Twenty digits are the most that fit; leading zeros are cut before counting.
     const digits = text.replace(/^0+(?=\d)/, '');
@@ -117,6 +117,6 @@ export function parseUnsigned(name: string, text: string): number {
   }
   throw new ProblemError(
     'bad-request',
-    `query parameter "${name}" is not an unsigned 64-bit integer: "${excerpt(text)}"`,
+    `${where} "${name}" is not an unsigned 64-bit integer: "${excerpt(text)}"`,
   );
 }

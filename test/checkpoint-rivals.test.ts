@@ -137,6 +137,17 @@ describe('several servers with one checkpoint', () => {
     expect(await other.save()).toEqual(NOTHING);
   });
 
+  test('CKP-42 one that is gone is written anew at once', async () => {
+    apply('a', 'b');
+    await one.save();
+    shared.head = null;
+    shared.blocks.clear();
+    one.apply('c');
+    expect(await one.save()).toMatchObject({ records: 3 });
+    expect(shown((await restored(shared)) as ProjectionState)).toEqual(shown(one.state));
+    expect(one.logged).toEqual(['WARN the checkpoint is gone: writing it anew']);
+  });
+
   test('CKP-42 who restores what another has written goes on with it', async () => {
     apply('a', 'b');
     await one.save();

@@ -30,6 +30,7 @@ describe('conditions', () => {
     [`${TAG},"b"`, [TAG, '"b"']],
     [` ${WEAK} , "b",, `, [WEAK, '"b"']],
     ['""', ['""']],
+    ['"a,b", "c"', ['"a,b"', '"c"']],
   ])('OUT-18 HTTP-62 %j', (value, condition) => {
     expect(writeConditionOf(headers('if-match', value))).toEqual(condition);
     expect(readConditionOf(headers('if-none-match', value))).toEqual(condition);

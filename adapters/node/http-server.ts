@@ -3,16 +3,17 @@
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
-import type { Duplex } from 'node:stream';
+import { type Duplex, pipeline, Readable } from 'node:stream';
 
 import { getRequestListener, RequestError } from '@hono/node-server';
-import { WebSocketServer } from 'ws';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
+import { type ServerOptions, WebSocketServer } from 'ws';
 
 import type { ServerApp } from '../../src/app.ts';
 import { FEED_PROTOCOL } from '../../src/auth.ts';
 import type { Config } from '../../src/config.ts';
 import { CORS_HEADERS, problemResponse } from '../../src/http.ts';
-import { MAX_INBOUND_MESSAGE_BYTES } from '../../src/limits.ts';
+import { MAX_INBOUND_MESSAGE_BYTES, MAX_INBOUND_PER_SWEEP } from '../../src/limits.ts';
 import type { UpgradeSocket } from '../../src/ports.ts';
 import { ProblemError, type ProblemOptions } from '../../src/problems.ts';
 import type { Listener } from '../process/server.ts';
@@ -32,16 +33,19 @@ interface NodeHttpServer {
   readonly server: Server;
   /** Ends the WebSockets that are still open. */
   readonly destroyWebSockets: () => void;
+  /** From now on each answer is the last one on its connection, and says so. */
+  readonly announceEnd: () => void;
 }
 
 /** Rejects with Node's error when the address cannot be listened on. */
 export async function listen(app: ServerApp, { host, port }: Config['bind']): Promise<Listener> {
-  const { server, destroyWebSockets } = createHttpServer(app);
+  const { server, destroyWebSockets, announceEnd } = createHttpServer(app);
   server.listen(port, host);
   await once(server, 'listening');
   return {
     async close() {
       const closed = once(server, 'close');
+      announceEnd();
       server.close();
       // A kept-alive connection becomes idle when its request has been answered, and would hold the server open.
       const idle = setInterval(() => server.closeIdleConnections(), IDLE_CHECK_MS);
@@ -56,11 +60,27 @@ export async function listen(app: ServerApp, { host, port }: Config['bind']): Pr
 }
 
 function createHttpServer(app: ServerApp): NodeHttpServer {
-  const answer = getRequestListener((request) => app.fetch(request), {
-    errorHandler: answerError,
-    // HTTP/1.0 needs no Host.
-    hostname: 'localhost',
-  });
+  const answer = getRequestListener(
+    (request, env) => {
+      const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: ServerResponse };
+      const response = app.fetch(request);
+      return incoming.headers.accept?.includes('event-stream') === true
+        ? Promise.resolve(response).then((answered) => sendStream(answered, outgoing))
+        : response;
+    },
+    {
+      errorHandler: answerError,
+      // HTTP/1.0 needs no Host.
+      hostname: 'localhost',
+    },
+  );
+  const end = { isNear: false };
+  class Answer extends ServerResponse {
+    override writeHead(...head: unknown[]): this {
+      if (end.isNear) this.shouldKeepAlive = false;
+      return super.writeHead(...(head as Parameters<ServerResponse['writeHead']>)) as this;
+    }
+  }
   const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     if (incoming.headers.host === undefined && incoming.httpVersion === '1.1') {
       // RFC 9112, section 3.2.
@@ -73,6 +93,7 @@ function createHttpServer(app: ServerApp): NodeHttpServer {
   };
   const server = createServer(
     {
+      ServerResponse: Answer,
       maxHeaderSize: MAX_HEADER_BYTES,
       // Node's own answer to a missing Host has no body.
       requireHostHeader: false,
@@ -93,14 +114,17 @@ function createHttpServer(app: ServerApp): NodeHttpServer {
   });
 
   const webSockets = new Set<Duplex>();
-  const webSocketServer = new WebSocketServer({
+  const options: ServerOptions & { readonly maxPendingAutoPongs: number } = {
     noServer: true,
     clientTracking: false,
     // Compression costs memory per socket and invites bombs; connectFeed relies on its absence.
     perMessageDeflate: false,
     maxPayload: MAX_INBOUND_MESSAGE_BYTES,
+    // The feed counts pings; ws would cut the connection without a word, and sooner.
+    maxPendingAutoPongs: MAX_INBOUND_PER_SWEEP + 1,
     handleProtocols: (offered) => (offered.has(FEED_PROTOCOL) ? FEED_PROTOCOL : false),
-  });
+  };
+  const webSocketServer = new WebSocketServer(options);
   webSocketServer.on('headers', (headers) => {
     for (const [name, value] of Object.entries(CORS_HEADERS)) headers.push(`${name}: ${value}`);
   });
@@ -127,7 +151,20 @@ function createHttpServer(app: ServerApp): NodeHttpServer {
     destroyWebSockets: () => {
       for (const socket of webSockets) socket.destroy();
     },
+    announceEnd: () => {
+      end.isNear = true;
+    },
   };
+}
+
+/** A stream of events goes past the listener, which would print a line of its own when the feed cuts it. */
+function sendStream(response: Response, outgoing: ServerResponse): Response {
+  const { status, headers, body } = response;
+  if (headers.get('content-type') !== 'text/event-stream' || body === null) return response;
+  outgoing.writeHead(status, Object.fromEntries(headers));
+  // An error on either side ends the other; the feed knows of both.
+  pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), outgoing, () => {});
+  return RESPONSE_ALREADY_SENT;
 }
 
 async function answerUpgrade(

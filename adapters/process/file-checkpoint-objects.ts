@@ -21,7 +21,10 @@ export class FileCheckpointObjects implements CheckpointObjects {
 
   /** Makes the folder and throws Node's error when nothing can be written there. */
   async prepare(): Promise<void> {
-    await mkdir(this.#folder, { recursive: true });
+    await mkdir(this.#folder, { recursive: true }).catch((error: unknown) => {
+      // Said of what is there and is no folder.
+      throw isError(error, 'EEXIST') ? Object.assign(new Error('not a folder'), { code: 'ENOTDIR' }) : error;
+    });
     await rm(await this.#writeTemporary(new Uint8Array()));
   }
 

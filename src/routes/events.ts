@@ -59,19 +59,25 @@ export function eventRoutes(app: App, answer: Answer): void {
 function acceptsStream(headers: Headers): boolean {
   const accept = headers.get('accept');
   if (accept === null) return false;
-  const types = accept.split(',').map((range) => range.split(';', 1)[0]?.trim().toLowerCase());
-  return types.includes('text/event-stream');
+  return accept.split(',').some((range) => {
+    const [type, ...parameters] = range.toLowerCase().split(';');
+    const isRefused = parameters.some((parameter) => /^\s*q\s*=\s*0(?:\.0*)?\s*$/.test(parameter));
+    return type?.trim() === 'text/event-stream' && !isRefused;
+  });
 }
 
 function streamEvents(c: RequestContext, answer: Answer): Response | Promise<Response> {
   const { headers, method } = c.req.raw;
-  const query = queryParameters(c.req.url, FEED_PARAMETERS);
+  const query = queryParameters(c.req.url, [...FEED_PARAMETERS, 'snapshot']);
   parseSubject(query.subject);
+  if (query.snapshot) {
+    throw new ProblemError('bad-request', 'query parameter "snapshot" is for the WebSocket alone');
+  }
   const asked = parseFeedRequest(query);
   // Whoever comes back asks at the same URL, and says here how far he is.
   const lastEventId = headers.get('last-event-id') || null;
   const request =
-    lastEventId === null ? asked : { ...asked, since: parseUnsigned('Last-Event-ID', lastEventId) };
+    lastEventId === null ? asked : { ...asked, since: parseUnsigned('Last-Event-ID', lastEventId, 'header') };
   return answer(c, ({ controlPlane }) =>
     orUnavailable(async () => {
       requireRoom(controlPlane.feed);

@@ -5,7 +5,7 @@ import type { FeedRequest } from '../feed-session.ts';
 import { SNAPSHOT_KINDS, type SnapshotKind } from '../feed-snapshot.ts';
 import { MAX_EPOCH_CHARACTERS } from '../limits.ts';
 import { ProblemError, retryLater } from '../problems.ts';
-import { parseUnsigned, queryParameters } from '../query.ts';
+import { minCursorOf, parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS } from '../subjects.ts';
 import { excerpt } from '../text.ts';
 import type { Answer, App } from './routing.ts';
@@ -45,7 +45,7 @@ export function feedRoutes(app: App, answer: Answer): void {
     if (snapshot !== null && query.since !== undefined) {
       throw new ProblemError('bad-request', 'query parameters "since" and "snapshot" exclude each other');
     }
-    const request = { ...parseFeedRequest(query), snapshot };
+    const request = { ...parseFeedRequest(query), snapshot, atLeast: minCursorOf(c.req.url) };
     const protocol = protocols.includes(FEED_PROTOCOL) ? FEED_PROTOCOL : null;
     return answer(c, ({ controlPlane: { feed } }) => {
       requireRoom(feed);

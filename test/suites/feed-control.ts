@@ -93,6 +93,18 @@ export function controlSuite(rig: () => Rig): void {
     }
   });
 
+  test('HTTP-61 an upgrade waits for min_cursor too', async () => {
+    const next = (await last()) + 1;
+    const opening = rig().server.feed({ query: `snapshot=cells&min_cursor=${next}` });
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await rig().broker.publish(cellStarted(unique('cell')));
+    const client = await opening;
+    clients.push(client);
+    await client.whenFrames(1);
+    expect(pagesOf(client)[0]?.seq).toBeGreaterThanOrEqual(next);
+    expect((await refusedUpgrade(rig().http, { query: 'min_cursor=x' })).status).toBe(400);
+  });
+
   test('FEED-34 a flood of messages ends the session, and only this one', async () => {
     const [flooding, other] = [await open(''), await open('')];
     for (let n = 0; n < 1000; n++) flooding.socket.send('x');

@@ -81,7 +81,13 @@ export function streamsSuite(rig: () => Rig): void {
     });
 
     test('FEED-40 Accept has to name it; HEAD gets the headers', async () => {
-      for (const accept of ['*/*', 'text/*', 'application/json', 'text/event-streams']) {
+      for (const accept of [
+        '*/*',
+        'text/*',
+        'application/json',
+        'text/event-streams',
+        'text/event-stream;q=0',
+      ]) {
         const reply = await rig().http.get('/v1/events?limit=1', { headers: { accept } });
         expect([reply.status, reply.headers['content-type']]).toEqual([200, 'application/json']);
       }
@@ -95,7 +101,14 @@ export function streamsSuite(rig: () => Rig): void {
     test('FEED-40 what is wrong is refused before it opens', async () => {
       const ask = (query: string, headers = {}) =>
         rig().http.get(`/v1/events${query}`, { headers: { accept: 'text/event-stream', ...headers } });
-      for (const query of ['?since=x', '?since=1&since=1', '?control=1', '?subject=a..b', '?subject=%20']) {
+      for (const query of [
+        '?since=x',
+        '?since=1&since=1',
+        '?control=1',
+        '?subject=a..b',
+        '?subject=%20',
+        '?snapshot=cells',
+      ]) {
         expectProblem(await ask(query), 'bad-request');
       }
       expectProblem(await ask('', { 'last-event-id': 'x' }), 'bad-request');
