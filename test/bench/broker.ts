@@ -37,6 +37,8 @@ export interface Broker {
   readonly connection: NatsConnection;
   urlFor(scheme: BrokerScheme): string;
   lastSequence(): Promise<number>;
+  /** On the stream, whoever made them. */
+  consumers(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -62,6 +64,7 @@ export async function startBroker(): Promise<Broker> {
     connection,
     urlFor: (scheme) => (scheme === 'ws' ? started.websocketUrl : started.url),
     lastSequence: async () => (await manager.streams.info(STREAM)).state.last_seq,
+    consumers: async () => (await manager.streams.info(STREAM)).state.consumer_count,
     stop: async () => {
       await connection.close();
       await stopChild(started.child);

@@ -18,6 +18,7 @@ const MARKER_TIMEOUT_MS = 15_000;
 const REPLY_GRACE_MS = 30_000;
 const SETTLE_MS = 5_000;
 const SETTLE_POLL_MS = 50;
+const CONSUMERS_POLL_MS = 25;
 
 /** What one phase of publishing led to. */
 export interface Phase {
@@ -28,12 +29,29 @@ export interface Phase {
   readonly latencies: Histogram;
   readonly serverCpu: number | null;
   readonly brokerCpu: number | null;
+  /** On the stream when the last event had been published. */
+  readonly consumers: number;
   /** The busiest generator's share of a core. */
   readonly clientCpuShare: number;
   readonly problems: readonly string[];
 }
 
-/** Publishes the events and says when each, or only the first, was written. */
+/** What it took until many subscribers that came back had everything. */
+export interface Resumption {
+  /** From the first connection to the last subscriber's last frame. */
+  readonly seconds: number;
+  readonly complete: number;
+  /** Refused, closed or cut before they had everything. */
+  readonly refused: number;
+  readonly frames: number;
+  readonly serverCpu: number | null;
+  readonly brokerCpu: number | null;
+  /** On the stream, at most. */
+  readonly consumers: number;
+  readonly problems: readonly string[];
+}
+
+/** Publishes the events and says when each was written. */
 export type Publish = (events: readonly string[]) => Promise<readonly number[]>;
 
 /** Subscribers of one server, opened and proven to receive before anything is measured. */
@@ -69,13 +87,29 @@ export class FeedLoad {
     }
   }
 
+  /** Subscribers that all come back `behind` events behind the stream's last; over when each has it, or time is. */
+  static async resume(
+    server: Server,
+    broker: Broker,
+    clients: number,
+    behind: number,
+    timeoutMs: number,
+  ): Promise<Resumption> {
+    const load = new FeedLoad(server, broker, clients);
+    try {
+      return await load.#resume(behind, timeoutMs);
+    } finally {
+      await load.stop();
+    }
+  }
+
   /** One phase: every subscriber must get all of `events`, `timeoutMs` after the last was published at the latest. */
   async run(events: readonly string[], publish: Publish, timeoutMs: number): Promise<Phase> {
     const firstSequence = (await this.#broker.lastSequence()) + 1;
     const usage = () => [readCpuSeconds(this.#server.pid), readCpuSeconds(this.#broker.pid)] as const;
     const before = usage();
     const startedAt = monotonicMs();
-    const { publishedAt, results } = await this.#deliver(
+    const { publishedAt, consumers, results } = await this.#deliver(
       { firstSequence, count: events.length, recordTimes: true },
       () => publish(events),
       timeoutMs,
@@ -83,11 +117,8 @@ export class FeedLoad {
     );
     const after = usage();
     const latencies = new Histogram();
-    // A burst is timed as a whole: its events have one moment of publishing, which says nothing about each.
-    if (publishedAt.length === events.length) {
-      for (const counts of await this.#all('latencies', { publishedAt }, REPLY_GRACE_MS))
-        latencies.merge(counts);
-    }
+    for (const counts of await this.#all('latencies', { publishedAt }, REPLY_GRACE_MS))
+      latencies.merge(counts);
     const lastAt = Math.max(...results.map((result) => result.lastAt));
     const lastSequence = firstSequence + events.length - 1;
     return {
@@ -97,6 +128,7 @@ export class FeedLoad {
       latencies,
       serverCpu: difference(before[0], after[0]),
       brokerCpu: difference(before[1], after[1]),
+      consumers,
       clientCpuShare: Math.max(...results.map((result) => (result.cpuSeconds * 1e3) / (lastAt - startedAt))),
       problems: [
         ...this.#judge(results, events.length),
@@ -120,13 +152,7 @@ export class FeedLoad {
   async #open(publisher: Publisher, marker: string): Promise<void> {
     const since = await this.#broker.lastSequence();
     const startedAt = monotonicMs();
-    const share = Math.ceil(this.wanted / this.#workers.length);
-    await Promise.all(
-      this.#workers.map((worker, index) => {
-        const clients = Math.min(share, this.wanted - index * share);
-        return worker.call('open', { address: this.#server.address, clients, since }, OPEN_TIMEOUT_MS);
-      }),
-    );
+    await this.#openAll(since);
     // An answered upgrade is no subscription yet: only who receives an event is counted as served.
     const { results } = await this.#deliver(
       { firstSequence: since + 1, count: 1, recordTimes: false },
@@ -138,16 +164,67 @@ export class FeedLoad {
     this.#count(results);
   }
 
+  async #openAll(since: number, expectation?: Expectation): Promise<void> {
+    const share = Math.ceil(this.wanted / this.#workers.length);
+    const { address } = this.#server;
+    await Promise.all(
+      this.#workers.map((worker, index) => {
+        const clients = Math.min(share, this.wanted - index * share);
+        const command = { address, clients, since, ...(expectation ? { expectation } : {}) };
+        return worker.call('open', command, OPEN_TIMEOUT_MS);
+      }),
+    );
+  }
+
+  async #resume(behind: number, timeoutMs: number): Promise<Resumption> {
+    const since = (await this.#broker.lastSequence()) - behind;
+    const expectation = { firstSequence: since + 1, count: behind, recordTimes: false };
+    const usage = () => [readCpuSeconds(this.#server.pid), readCpuSeconds(this.#broker.pid)] as const;
+    const before = usage();
+    const startedAt = monotonicMs();
+    let consumers = 0;
+    const watching = setInterval(() => {
+      const look = async () => (consumers = Math.max(consumers, await this.#broker.consumers()));
+      // Only a number to be told: a look that fails is one look less.
+      look().catch(() => {});
+    }, CONSUMERS_POLL_MS);
+    try {
+      await this.#openAll(since, expectation);
+      const results = await this.#all(
+        'wait',
+        { timeoutMs, cutIncomplete: false },
+        timeoutMs + REPLY_GRACE_MS,
+      );
+      const after = usage();
+      const seconds = (Math.max(...results.map((result) => result.lastAt)) - startedAt) / 1e3;
+      this.served = this.wanted;
+      const problems = this.#judge(results, behind);
+      return {
+        seconds,
+        complete: sumOf(results, (result) => result.complete),
+        refused: this.wanted - this.served,
+        frames: sumOf(results, (result) => result.frames),
+        serverCpu: difference(before[0], after[0]),
+        brokerCpu: difference(before[1], after[1]),
+        consumers,
+        problems,
+      };
+    } finally {
+      clearInterval(watching);
+    }
+  }
+
   async #deliver(
     expectation: Expectation,
     publish: () => Promise<readonly number[]>,
     timeoutMs: number,
     cutIncomplete: boolean,
-  ): Promise<{ publishedAt: readonly number[]; results: WaitResult[] }> {
+  ): Promise<{ publishedAt: readonly number[]; consumers: number; results: WaitResult[] }> {
     await this.#all('expect', expectation, REPLY_GRACE_MS);
     const publishedAt = await publish();
+    const consumers = await this.#broker.consumers();
     const results = await this.#all('wait', { timeoutMs, cutIncomplete }, timeoutMs + REPLY_GRACE_MS);
-    return { publishedAt, results };
+    return { publishedAt, consumers, results };
   }
 
   #all<Kind extends keyof FeedCommands>(

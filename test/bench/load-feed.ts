@@ -13,6 +13,8 @@ interface OpenCommand {
   readonly address: Address;
   readonly clients: number;
   readonly since: number;
+  /** What each is to get from the start; without, nothing yet. */
+  readonly expectation?: Expectation;
 }
 
 export interface OpenResult {
@@ -69,12 +71,13 @@ serveCommands<FeedCommand>((command) => {
   }
 });
 
-async function open({ address, clients: wanted, since }: OpenCommand): Promise<OpenResult> {
+async function open({ address, clients: wanted, since, expectation }: OpenCommand): Promise<OpenResult> {
   while (clients.length < wanted) {
     const batch = Array.from(
       { length: Math.min(OPENING_AT_ONCE, wanted - clients.length) },
       () => new FeedClient(address, since, noteSettled),
     );
+    if (expectation !== undefined) for (const client of batch) client.expect(expectation);
     clients.push(...batch);
     await Promise.all(batch.map((client) => client.opening));
   }

@@ -36,6 +36,12 @@ export interface Sizes {
   readonly feedLateMs: number;
   readonly burstEvents: number;
   readonly burstLateMs: number;
+  /** Clients that come back at once, so many events behind. */
+  readonly resume: { readonly clients: number; readonly events: number };
+  /** Clients beside which a publisher waits for its acknowledgements. */
+  readonly acknowledged: readonly number[];
+  /** Clients beside one that reads nothing. */
+  readonly besideStuck: number;
   /** Events in a checkpoint, and those published after it. */
   readonly restart: { readonly saved: number; readonly behind: number };
   /** Sessions that are only held, each number on a server of its own. */
@@ -53,11 +59,14 @@ const FULL_SIZES: Sizes = {
   parallelPosts: 10_000,
   growthWindow: 1_000,
   liveMs: 5_000,
-  feeds: [1, 100, 1_000],
+  feeds: [1, 10, 100, 500, 1_000],
   feedMs: 4_000,
   feedLateMs: 4_000,
   burstEvents: 5_000,
   burstLateMs: 8_000,
+  resume: { clients: 200, events: 5_000 },
+  acknowledged: [1, 1_000],
+  besideStuck: 100,
   restart: { saved: 100_000, behind: 1_000 },
   idleSessions: [100, 1_000, 5_000, 10_000],
   loadedSessions: [100, 1_000],
@@ -77,6 +86,9 @@ const QUICK_SIZES: Sizes = {
   feedLateMs: 3_000,
   burstEvents: 1_000,
   burstLateMs: 5_000,
+  resume: { clients: 20, events: 1_000 },
+  acknowledged: [1, 100],
+  besideStuck: 10,
   restart: { saved: 10_000, behind: 1_000 },
   idleSessions: [100, 1_000],
   loadedSessions: [100],

@@ -6,6 +6,7 @@ import type { BenchOptions, Sizes, Target } from './options.ts';
 import { installCleanup } from './processes.ts';
 import { Report } from './report.ts';
 import { idleCapacity, loadedCapacity } from './rows/capacity.ts';
+import { acknowledgements, besideStuck, resume } from './rows/clients.ts';
 import { burstFeed, steadyFeed } from './rows/feed.ts';
 import { live } from './rows/live.ts';
 import { posts } from './rows/posts.ts';
@@ -41,6 +42,9 @@ function allGroups(sizes: Sizes): RowGroup[] {
     live,
     ...sizes.feeds.map(steadyFeed),
     ...sizes.feeds.map(burstFeed),
+    resume(sizes.resume),
+    ...sizes.acknowledged.map(acknowledgements),
+    besideStuck(sizes.besideStuck),
     ...sizes.idleSessions.map(idleCapacity),
     ...sizes.loadedSessions.map(loadedCapacity),
   ];

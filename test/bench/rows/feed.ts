@@ -86,6 +86,7 @@ async function measureRate(
     phase.latencies,
     joinNotes(note, noteIncomplete(phase), noteClientBound(phase.clientCpuShare)),
   );
+  record.higher(`${row}, delivered`, 'frames/s', phase.frames / phase.seconds);
   reportCosts(record, row, phase);
 }
 
@@ -94,17 +95,29 @@ async function measureBurst(
   load: FeedLoad,
 ): Promise<void> {
   const events = takeEvents(supply, sizes.burstEvents);
-  const publish = async (all: readonly string[]) => [publisher.publishAll(all)];
+  // One write, so one moment of publishing: latencies are then those since the burst began.
+  const publish = async (all: readonly string[]) => {
+    const at = publisher.publishAll(all);
+    return all.map(() => at);
+  };
   const phase = await load.run(events, publish, sizes.burstLateMs);
   const row = `${title}, ${events.length.toLocaleString('en')} events at once`;
   const notes = joinNotes(note, noteIncomplete(phase), noteClientBound(phase.clientCpuShare));
   record.higher(`${row}, delivered`, 'frames/s', phase.frames / phase.seconds, notes);
+  record.latency(`${row}, since the first`, phase.latencies, notes);
   reportCosts(record, row, phase);
 }
 
 function reportCosts(record: Recorder, row: string, phase: Phase): void {
   record.lower(`${row}, server CPU`, 's', phase.serverCpu);
   record.lower(`${row}, broker CPU`, 's', phase.brokerCpu);
+  const { brokerCpu, frames, consumers } = phase;
+  record.lower(
+    `${row}, broker CPU per frame`,
+    'µs',
+    brokerCpu === null || frames === 0 ? null : (brokerCpu * 1e6) / frames,
+  );
+  record.lower(`${row}, consumers on the stream`, '', consumers);
   for (const problem of phase.problems) record.check(false, `${row}: ${problem}`);
 }
 
