@@ -89,8 +89,9 @@ export class FeedHistory {
   }
 
   async #read(after: Position, until: Position): Promise<HistoryPage> {
-    if (this.#reading >= HISTORY_READERS) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#reading++;
+    // Who waits takes over the place of who is done: one that were free in between could be taken twice.
+    if (this.#reading < HISTORY_READERS) this.#reading++;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
     try {
       const signal = AbortSignal.timeout(READ_TIMEOUT_MS);
       const limit = HISTORY_PAGE_SEQUENCES;
@@ -115,8 +116,9 @@ export class FeedHistory {
       }
       return new HistoryPage(frames, through, bounds);
     } finally {
-      this.#reading--;
-      this.#waiting.shift()?.();
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#reading--;
+      else next();
     }
   }
 }
