@@ -16,6 +16,8 @@ export interface FeedOptions {
   readonly authorization?: string | null;
   /** How long after both close frames the server may take to end the connection, before the client does; default 30 s. */
   readonly closeTimeoutMs?: number;
+  /** Takes the messages instead of `frames`, from the first one on. */
+  readonly onText?: (text: string) => unknown;
 }
 
 export interface Frame {
@@ -40,10 +42,14 @@ export class FeedClient {
   readonly openedAt = performance.now();
   closing: Closing | null = null;
 
-  private constructor(socket: WebSocket) {
+  private constructor(socket: WebSocket, onText?: (text: string) => unknown) {
     this.socket = socket;
     socket.on('message', (data, isBinary) => {
       const text = isBinary ? '<binary>' : String(data);
+      if (onText) {
+        onText(text);
+        return;
+      }
       const match = FRAME.exec(text);
       this.frames.push({ text, seq: match ? Number(match[1]) : undefined });
     });
@@ -60,7 +66,7 @@ export class FeedClient {
       perMessageDeflate: false,
       ...(options.closeTimeoutMs === undefined ? {} : { closeTimeout: options.closeTimeoutMs }),
     });
-    const client = new FeedClient(socket);
+    const client = new FeedClient(socket, options.onText);
     const opened = new Promise<void>((resolve, reject) => {
       socket.once('open', resolve);
       socket.once('error', reject);
