@@ -27,6 +27,8 @@ const PASSES: Readonly<Record<string, readonly string[]>> = {
   'cellos.events.*.x': ['cellos.events.a.x'],
   'other.>': [],
 };
+/** Holds some thousand events: most of what clients come back for is read from the log. */
+const RING_BYTES = 1024 * 1024;
 const HISTORY = 3000;
 const NOISE_EVERY = 997;
 const BEHIND = 10_000;
@@ -117,7 +119,10 @@ describe.each([
     { timeout: 60_000 },
     async () => {
       const broker = await Broker.start();
-      const server = await ServerProcess.start(target, { CELLOS_NATS_URL: broker.websocketUrl });
+      const server = await ServerProcess.start(target, {
+        CELLOS_NATS_URL: broker.websocketUrl,
+        CELLOS_SERVER_FEED_RING_BYTES: String(RING_BYTES),
+      });
       reportOnFailure(server);
       const before = SteadyLoad.start(broker, 10 * perSecond, publication);
       await until(() => before.highest > HISTORY, { what: 'a past' });
@@ -181,10 +186,9 @@ describe('on node', () => {
     async () => {
       const random = new Random(`${SEED} resume`);
       const broker = await Broker.start();
-      // A ring that holds a tenth of it: most of what is due comes from the log.
       const server = await ServerProcess.start(nodeTarget, {
         CELLOS_NATS_URL: broker.websocketUrl,
-        CELLOS_SERVER_FEED_RING_BYTES: String(512 * 1024),
+        CELLOS_SERVER_FEED_RING_BYTES: String(RING_BYTES),
       });
       reportOnFailure(server);
       const payloads = Array.from({ length: BEHIND }, (_, index) =>
