@@ -1,5 +1,5 @@
-// Pages of the log for sessions whose position is older than the ring. Pages end at fixed sequences, so that sessions
-// that come back together meet and share them, and a bounded number is read at once: each read costs the broker a consumer.
+// Pages of the log for sessions whose position is older than the ring. Pages begin and end at fixed sequences, so that sessions
+// that come back together share them, and a bounded number is read at once: each read costs the broker a consumer.
 import { decodeEntry, frameText } from './cloudevents.ts';
 import {
   FEED_REPORT_MS,
@@ -49,11 +49,20 @@ export class FeedHistory {
     this.#logger = logger;
   }
 
-  /** The page that begins after `position`. Throws EventLogError. */
-  pageAfter(position: Position): Promise<HistoryPage> {
+  /** A page that goes on behind `position`, or ends there if nothing does. Throws EventLogError. */
+  async pageAfter(position: Position): Promise<HistoryPage> {
+    const start = position - (position % HISTORY_PAGE_SEQUENCES);
+    if (start !== position && !this.#pages.has(position)) {
+      const page = await this.#pageFrom(start);
+      if (page.through > position) return page;
+      // Full before it came there, or the log has dropped what it begins with.
+    }
+    return this.#pageFrom(position);
+  }
+
+  #pageFrom(position: Position): Promise<HistoryPage> {
     const known = this.#pages.get(position);
     if (known !== undefined) return known;
-    // To the next fixed sequence, so that sessions from different positions meet there.
     const until = position - (position % HISTORY_PAGE_SEQUENCES) + HISTORY_PAGE_SEQUENCES;
     const page = this.#read(position, until);
     this.#pages.set(position, page);

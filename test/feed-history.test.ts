@@ -7,6 +7,34 @@ import { ManualClock } from './support/manual-clock.ts';
 import { MemoryEventLog } from './support/memory-event-log.ts';
 import { silentLogger } from './support/system.ts';
 
+it('FEED-51 sessions at different positions share the pages that hold them', async () => {
+  const log = new MemoryEventLog();
+  for (let n = 1; n <= 2 * HISTORY_PAGE_SEQUENCES; n++) log.append({ n });
+  let reads = 0;
+  const { read } = log;
+  log.read = (options) => {
+    reads++;
+    return read.call(log, options);
+  };
+  const history = new FeedHistory(log, new ManualClock(), silentLogger);
+  const positions = Array.from({ length: 100 }, (_, n) => n * 17);
+  const pages = await Promise.all(positions.map((position) => history.pageAfter(position)));
+  for (const [at, position] of positions.entries())
+    expect(pages[at]?.slice(position, position + 1).map(({ seq }) => seq)).toEqual([position + 1]);
+  expect(reads).toBe(2);
+});
+
+it('FEED-36 what a shared page has not, because the log begins behind its start, is in a page of its own', async () => {
+  const log = new MemoryEventLog();
+  for (let n = 1; n <= 100; n++) log.append({ n });
+  log.purge(40);
+  const history = new FeedHistory(log, new ManualClock(), silentLogger);
+  const page = await history.pageAfter(50);
+  expect(page.slice(50, 52).map(({ seq }) => seq)).toEqual([51, 52]);
+  // And who has missed something is told the log's bounds.
+  expect((await history.pageAfter(10)).bounds.firstSeq).toBe(41);
+});
+
 it('FEED-51 reads a bounded number of pages at once, also when who has one asks for the next at once', async () => {
   const log = new MemoryEventLog();
   let reading = 0;
