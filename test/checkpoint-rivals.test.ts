@@ -36,7 +36,8 @@ class Server {
       },
       commit: async (change) => {
         const base = change.remove === 'others' ? (this.#seen ?? this.#own) : this.#own;
-        if (shared.head !== base) throw new Error('another server has written the checkpoint');
+        if ((shared.head ?? '') !== (base ?? ''))
+          throw new Error('another server has written the checkpoint');
         await shared.commit(change);
         this.#own = change.head;
         this.#seen = null;
