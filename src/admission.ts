@@ -1,7 +1,8 @@
 // Whether a document may become a formation: the rules of the contract's section 6 in their order. Pure: it reads the view
 // and writes nothing; that the name is still free when the event is written is the log's to decide (writer.ts).
 import type { FormationDocument, FormationMember } from './documents.ts';
-import { holderOf, isLive, type ProjectionState } from './projection.ts';
+import { isLive } from './formation-status.ts';
+import { holderOf, type ProjectionState } from './projection.ts';
 import type { Authority } from './schemas.ts';
 import { excerpt, excerpts } from './text.ts';
 

@@ -1,31 +1,17 @@
 // The projection: evolve(state, seq, fact) is the one reducer, for replayed and for live events. It depends on nothing but
 // its arguments and never throws; it changes the state it is given, because copying a view of 10^5 records per event
 // would not end. Records keep their identity, so indexes hold references.
-import type {
-  Cell,
-  CellFact,
-  Fact,
-  Formation,
-  FormationFact,
-  FormationPhase,
-  FormationStatus,
-  Position,
-} from './model.ts';
+import type { Cell, CellFact, Fact, Formation, FormationFact, Position } from './model.ts';
+import { isLive } from './formation-status.ts';
+import { indexName, type NameIndex, noteLife, unindexName } from './name-index.ts';
 import { forgetReceiptsBefore, indexReceipts, keepReceipt, type ReceiptIndex } from './receipts.ts';
-
-/** All formations of one name, oldest first, how many of them are live, and the newest of these. */
-interface NameHolders {
-  readonly all: Formation[];
-  liveCount: number;
-  newestLive: Formation | null;
-}
 
 /** The view of the log up to `cursor`. Read it freely; only the functions here change it. */
 export interface ProjectionState {
   cursor: Position;
   readonly formations: Map<string, Formation>;
   readonly cells: Map<string, Cell>;
-  readonly names: Map<string, NameHolders>;
+  readonly names: NameIndex;
   /** Cells by the formation they name, whether that one is known or not. */
   readonly cellsByFormation: Map<string, Set<Cell>>;
   /** The formations' receipts by their keys. */
@@ -46,16 +32,6 @@ export interface Outcome {
 const CHANGED: Outcome = { changed: true, warning: null };
 const UNCHANGED: Outcome = { changed: false, warning: null };
 const AFTER_THE_END: Outcome = { changed: false, warning: 'event for a cell that is already destroyed' };
-
-const STATUSES: Readonly<Record<FormationPhase, FormationStatus>> = {
-  PENDING: 'PENDING',
-  LAUNCHING: 'RUNNING',
-  RUNNING: 'RUNNING',
-  DEGRADED: 'RUNNING',
-  COMPLETED: 'SUCCEEDED',
-  FAILED: 'FAILED',
-  CANCELLED: 'CANCELLED',
-};
 
 /** An empty view at `cursor`. */
 export function initialState(cursor: Position = 0): ProjectionState {
@@ -100,7 +76,7 @@ export function retain(state: ProjectionState, firstSeq: Position): void {
 export function restoreFormation(state: ProjectionState, formation: Formation): boolean {
   if (state.formations.has(formation.id)) return false;
   state.formations.set(formation.id, formation);
-  index(state, formation);
+  indexName(state.names, formation);
   indexReceipts(state.receipts, formation);
   return true;
 }
@@ -111,17 +87,6 @@ export function restoreCell(state: ProjectionState, cell: Cell): boolean {
   state.cells.set(cell.id, cell);
   indexCell(state, cell);
   return true;
-}
-
-/** The contract's `status` of a formation. */
-export function statusOf(formation: Formation): FormationStatus {
-  return STATUSES[formation.phase];
-}
-
-/** True until the formation has succeeded, failed or been cancelled. */
-export function isLive(formation: Formation): boolean {
-  const status = statusOf(formation);
-  return status === 'PENDING' || status === 'RUNNING';
 }
 
 /** Whom the name stands for: the newest live formation of that name, else the newest. */
@@ -159,7 +124,7 @@ function applyFormation(state: ProjectionState, seq: Position, fact: FormationFa
       block: 0,
     };
     state.formations.set(formation.id, formation);
-    index(state, formation);
+    indexName(state.names, formation);
   } else {
     const { name } = formation;
     const wasLive = isLive(formation);
@@ -170,8 +135,8 @@ function applyFormation(state: ProjectionState, seq: Position, fact: FormationFa
     formation.document = fact.document(false) ?? formation.document;
     formation.updatedAt = fact.time ?? formation.updatedAt;
     if (name !== formation.name) {
-      unindex(state, formation, name, wasLive);
-      index(state, formation);
+      unindexName(state.names, formation, name, wasLive);
+      indexName(state.names, formation);
     } else if (wasLive !== isLive(formation)) {
       noteLife(state.names.get(name), formation);
     }
@@ -243,60 +208,4 @@ function indexCell(state: ProjectionState, cell: Cell): void {
   const siblings = state.cellsByFormation.get(cell.formationId);
   if (siblings === undefined) state.cellsByFormation.set(cell.formationId, new Set([cell]));
   else siblings.add(cell);
-}
-
-function index(state: ProjectionState, formation: Formation): void {
-  // Nobody asks for the empty name, and thousands of formations may have it.
-  if (formation.name === '') return;
-  let holders = state.names.get(formation.name);
-  if (holders === undefined) {
-    state.names.set(formation.name, (holders = { all: [], liveCount: 0, newestLive: null }));
-  }
-  holders.all.splice(placeByAge(holders.all, formation), 0, formation);
-  if (isLive(formation)) noteLife(holders, formation);
-}
-
-function unindex(state: ProjectionState, formation: Formation, name: string, wasLive: boolean): void {
-  const holders = state.names.get(name);
-  if (holders === undefined) return;
-  if (wasLive) noteEnd(holders, formation);
-  holders.all.splice(placeByAge(holders.all, formation), 1);
-  if (holders.all.length === 0) state.names.delete(name);
-}
-
-/** A holder has come to life, or ended. */
-function noteLife(holders: NameHolders | undefined, formation: Formation): void {
-  if (holders === undefined) return;
-  if (!isLive(formation)) {
-    noteEnd(holders, formation);
-    return;
-  }
-  holders.liveCount++;
-  if (formation.firstSeq > (holders.newestLive?.firstSeq ?? -1)) holders.newestLive = formation;
-}
-
-/** The search goes back from the one that ended, so each of the others is passed once. */
-function noteEnd(holders: NameHolders, formation: Formation): void {
-  holders.liveCount--;
-  if (holders.newestLive !== formation) return;
-  holders.newestLive = null;
-  if (holders.liveCount === 0) return;
-  for (let at = placeByAge(holders.all, formation) - 1; at >= 0; at--) {
-    const older = holders.all[at] as Formation;
-    if (!isLive(older)) continue;
-    holders.newestLive = older;
-    return;
-  }
-}
-
-/** Where a formation is, or belongs, in a list ordered by first sequences, which are unique. */
-function placeByAge(formations: readonly Formation[], { firstSeq }: Formation): number {
-  let low = 0;
-  let high = formations.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((formations[middle] as Formation).firstSeq < firstSeq) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -1,7 +1,8 @@
 // JSON texts of the view, made when a record has changed and somebody asks, never per request: a record's text stays with the
 // record, lists are kept as bytes in chunks of which only the changed ones are made anew.
 import type { Cell, Formation, Position } from './model.ts';
-import { cellsOf, type ProjectionState, statusOf } from './projection.ts';
+import { statusOf } from './formation-status.ts';
+import { cellsOf, type ProjectionState } from './projection.ts';
 import { compareUtf8 } from './text.ts';
 import { concat, encodeUtf8 } from './utf8.ts';
 

@@ -13,7 +13,8 @@ import { MAX_ADMISSION_ATTEMPTS, WRITE_TIMEOUT_MS } from './limits.ts';
 import type { Formation, FormationPhase } from './model.ts';
 import type { Clock, LogEntry } from './ports.ts';
 import { ProblemError, unavailable } from './problems.ts';
-import { holderOf, isLive, type ProjectionState } from './projection.ts';
+import { isLive } from './formation-status.ts';
+import { holderOf, type ProjectionState } from './projection.ts';
 import { WriteAttempts, type WriteContext, type Written } from './write-attempts.ts';
 
 export interface PhaseChange {

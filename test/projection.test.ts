@@ -2,15 +2,8 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import type { Fact, FormationPhase } from '../src/model.ts';
-import {
-  advance,
-  evolve,
-  holderOf,
-  initialState,
-  isLive,
-  liveHoldersOf,
-  statusOf,
-} from '../src/projection.ts';
+import { isLive, statusOf } from '../src/formation-status.ts';
+import { advance, evolve, holderOf, initialState, liveHoldersOf } from '../src/projection.ts';
 import { FORMATION_IDS, stream, uselessPayload } from './support/arbitraries.ts';
 import { formationEvent, given, plain, View } from './support/given.ts';
 

@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 
 import { elementsOf, memberOf } from '../src/json-text.ts';
 import type { Cell, Formation } from '../src/model.ts';
-import { isLive, type ProjectionState } from '../src/projection.ts';
+import { isLive } from '../src/formation-status.ts';
+import type { ProjectionState } from '../src/projection.ts';
 import { decodeUtf8, encodeUtf8 } from '../src/utf8.ts';
 import { FORMATION_IDS, stream } from './support/arbitraries.ts';
 import { cellEvent, COMPLETED, DESTROYED, formationEvent, given, STARTED, View } from './support/given.ts';
