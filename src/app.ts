@@ -16,7 +16,13 @@ import { eventRoutes } from './routes/events.ts';
 import { FEED_PATH, feedRoutes } from './routes/feed.ts';
 import { formationRoutes } from './routes/formations.ts';
 import { type BuildInfo, metaRoutes, versionText } from './routes/meta.ts';
-import { type Answer, noHandler, type RequestBindings, type Server } from './routes/routing.ts';
+import {
+  type Answer,
+  noHandler,
+  registerRoutes,
+  type RequestBindings,
+  type Server,
+} from './routes/routing.ts';
 import { Writer } from './writer.ts';
 
 export interface AppOptions {
@@ -71,11 +77,13 @@ export function createEntrance(options: EntranceOptions): ServerApp {
     getPath: (request, context) => context?.env?.path ?? request.url,
   });
   const answerInTime = whenReached(answer);
-  formationRoutes(app, answerInTime);
-  cellRoutes(app, answerInTime);
-  eventRoutes(app, answerInTime);
-  feedRoutes(app, answerInTime);
-  metaRoutes(app, answerInTime);
+  registerRoutes(app, (register) => {
+    formationRoutes(register, answerInTime);
+    cellRoutes(register, answerInTime);
+    eventRoutes(register, answerInTime);
+    feedRoutes(register, answerInTime);
+    metaRoutes(register, answerInTime);
+  });
   app.notFound((c) => problemResponse(noHandler(c.req.method, c.req.path)));
   app.onError((error) => {
     const problem = toProblem(error);
@@ -105,7 +113,7 @@ export function createEntrance(options: EntranceOptions): ServerApp {
         if (refusal !== null) return problemResponse(refusal);
         const path = canonicalPath(rawPath);
         if (path === null) return problemResponse(new ProblemError('bad-request', 'the path is not UTF-8'));
-        return app.fetch(request, { operator, upgrade, path });
+        return app.fetch(request, { operator, upgrade, path, route: null });
       };
       return hold === undefined || notReady() === null ? route() : hold().then(route);
     },

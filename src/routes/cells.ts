@@ -7,12 +7,12 @@ import { ProblemError } from '../problems.ts';
 import { holderOf, type ProjectionState } from '../projection.ts';
 import { MIN_CURSOR, parseUnsigned, queryParameters } from '../query.ts';
 import { excerpt } from '../text.ts';
-import { type Answer, type App, view } from './routing.ts';
+import { type Answer, type Register, view } from './routing.ts';
 
 const STATES: readonly CellState[] = ['pending', 'running', 'destroyed'];
 
-export function cellRoutes(app: App, answer: Answer): void {
-  app.get('/v1/cells', (c) => {
+export function cellRoutes(register: Register, answer: Answer): void {
+  register('GET', '/v1/cells', (c) => {
     const query = queryParameters(c.req.url, ['state', 'formation', 'limit', MIN_CURSOR], { strict: true });
     if (query.state === undefined && query.formation === undefined && query.limit === undefined) {
       return answer(c, (server) => {
@@ -39,7 +39,7 @@ export function cellRoutes(app: App, answer: Answer): void {
     });
   });
 
-  app.get('/v1/cells/:id', (c) =>
+  register('GET', '/v1/cells/{id}', (c) =>
     answer(c, (server) => {
       const { snapshots, state, epoch } = server.controlPlane;
       const id = c.req.param('id');

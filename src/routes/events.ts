@@ -20,7 +20,7 @@ import { parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS, isSubjectFilter, withinEvents } from '../subjects.ts';
 import { excerpt } from '../text.ts';
 import { FEED_PARAMETERS, parseFeedRequest, requireRoom } from './feed.ts';
-import type { Answer, App, RequestContext, Server } from './routing.ts';
+import type { Answer, Register, RequestContext, Server } from './routing.ts';
 
 /** Entries read at once beyond what is asked for: where payloads are no events, a page takes several reads. */
 const MIN_READ_ENTRIES = 64;
@@ -40,8 +40,8 @@ interface EventsPage {
   readonly cursor: Position;
 }
 
-export function eventRoutes(app: App, answer: Answer): void {
-  app.get('/v1/events', (c) => {
+export function eventRoutes(register: Register, answer: Answer): void {
+  register('GET', '/v1/events', (c) => {
     if (acceptsStream(c.req.raw.headers)) return streamEvents(c, answer);
     const query = queryParameters(c.req.url, ['since', 'limit', 'subject', 'wait']);
     const limit = parseUnsigned('limit', query.limit ?? '0') || DEFAULT_PAGE_EVENTS;

@@ -8,7 +8,7 @@ import { ProblemError, retryLater } from '../problems.ts';
 import { minCursorOf, parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS } from '../subjects.ts';
 import { excerpt } from '../text.ts';
-import type { Answer, App } from './routing.ts';
+import type { Answer, Register } from './routing.ts';
 
 /** RFC 6455, section 4.1: sixteen bytes in base64. */
 const HANDSHAKE_KEY = /^[A-Za-z0-9+/]{22}==$/;
@@ -20,8 +20,8 @@ export function asksForWebSocket(headers: Headers): boolean {
   return headers.get('upgrade')?.toLowerCase() === 'websocket';
 }
 
-export function feedRoutes(app: App, answer: Answer): void {
-  app.get(FEED_PATH, (c) => {
+export function feedRoutes(register: Register, answer: Answer): void {
+  register('GET', FEED_PATH, (c) => {
     const { headers, method } = c.req.raw;
     const { upgrade } = c.env;
     // hono answers HEAD with GET's handler.

@@ -15,8 +15,8 @@ import { excerpt } from '../text.ts';
 import type { PhaseChange } from '../writer.ts';
 import {
   type Answer,
-  type App,
   parseWriteHeaders,
+  type Register,
   type RequestContext,
   type Server,
   view,
@@ -37,8 +37,8 @@ const DELETED = { phase: 'FAILED', reason: 'deleted by operator', failedCellIds:
 /** Knows no formation: what admission refuses against it, it refuses whatever names are taken. */
 const EMPTY_VIEW = initialState();
 
-export function formationRoutes(app: App, answer: Answer): void {
-  app.post('/v1/formations', async (c) => {
+export function formationRoutes(register: Register, answer: Answer): void {
+  register('POST', '/v1/formations', async (c) => {
     const headers = parseWriteHeaders(c);
     const body = await readBody(c.req.raw);
     const parsed = parseDocument(body);
@@ -54,7 +54,7 @@ export function formationRoutes(app: App, answer: Answer): void {
     };
     return answer(c, work, body);
   });
-  app.get('/v1/formations', (c) =>
+  register('GET', '/v1/formations', (c) =>
     answer(c, (server) => {
       const { snapshots, state, epoch } = server.controlPlane;
       // The body's cursor moves with every event; the formations may be those that the client has.
@@ -63,10 +63,10 @@ export function formationRoutes(app: App, answer: Answer): void {
     }),
   );
 
-  app.get('/v1/formations/by-name/:name', (c) =>
+  register('GET', '/v1/formations/by-name/{name}', (c) =>
     answer(c, (server) => record(c, server, byName(server.controlPlane.state, c.req.param('name')))),
   );
-  app.delete('/v1/formations/by-name/:name', (c) => {
+  register('DELETE', '/v1/formations/by-name/{name}', (c) => {
     const name = c.req.param('name');
     return remove(c, (state) => {
       const live = liveHoldersOf(state, name);
@@ -81,7 +81,7 @@ export function formationRoutes(app: App, answer: Answer): void {
     });
   });
 
-  app.post('/v1/formations/:id/status', async (c) => {
+  register('POST', '/v1/formations/{id}/status', async (c) => {
     const { raw } = c.req;
     const headers = parseWriteHeaders(c);
     const id = requireUuid(c.req.param('id'));
@@ -100,7 +100,7 @@ export function formationRoutes(app: App, answer: Answer): void {
     return answer(c, work, body);
   });
 
-  app.get('/v1/formations/:id', (c) =>
+  register('GET', '/v1/formations/{id}', (c) =>
     answer(c, (server) => {
       const { state } = server.controlPlane;
       const idOrName = c.req.param('id');
@@ -108,7 +108,7 @@ export function formationRoutes(app: App, answer: Answer): void {
       return record(c, server, id === null ? byName(state, idOrName) : knownId(state, id));
     }),
   );
-  app.delete('/v1/formations/:id', (c) => {
+  register('DELETE', '/v1/formations/{id}', (c) => {
     const id = requireUuid(c.req.param('id'));
     return remove(c, (state) => knownId(state, id));
   });

@@ -12,6 +12,7 @@ import { ProblemError } from '../problems.ts';
 import { excerpt } from '../text.ts';
 import type { WriteContext, Written } from '../write-attempts.ts';
 import type { Writer } from '../writer.ts';
+import { type MethodOf, routeAt, routerPath, type RouterPath, ROUTES, type Template } from './table.ts';
 
 export interface RequestBindings {
   /** Who asks. */
@@ -20,6 +21,8 @@ export interface RequestBindings {
   readonly upgrade: UpgradeSocket | null;
   /** What is routed on: hono decodes parameters once, and finds them in the one spelling that survives that. */
   readonly path: string;
+  /** The route that answers, once it is found; it names the request where requests are counted. */
+  route: Template | null;
 }
 
 export type App = Hono<{ Bindings: RequestBindings }>;
@@ -46,29 +49,33 @@ export type Answer = (
   body?: string,
 ) => Response | Promise<Response>;
 
-/** A path and the methods that have a handler there; a table of its own keeps the hot path to one handler per request. */
-interface KnownPath {
-  readonly pattern: RegExp;
-  readonly allow: string;
-}
+type Handler<T extends Template> = (
+  c: Context<{ Bindings: RequestBindings }, RouterPath<T>>,
+) => Response | Promise<Response>;
 
-/** The paths of the contract, each once, with `Allow` as a 405 names it. */
-const KNOWN_PATHS: readonly KnownPath[] = [
-  { pattern: /^\/v1\/formations$/, allow: 'GET, HEAD, POST' },
-  { pattern: /^\/v1\/formations\/by-name\/[^/]+$/, allow: 'GET, HEAD, DELETE' },
-  { pattern: /^\/v1\/formations\/[^/]+\/status$/, allow: 'POST' },
-  { pattern: /^\/v1\/formations\/[^/]+$/, allow: 'GET, HEAD, DELETE' },
-  { pattern: /^\/v1\/cells$/, allow: 'GET, HEAD' },
-  { pattern: /^\/v1\/cells\/[^/]+$/, allow: 'GET, HEAD' },
-  { pattern: /^\/v1\/events$/, allow: 'GET, HEAD' },
-  { pattern: /^\/v1\/version$/, allow: 'GET, HEAD' },
-  { pattern: /^\/ws\/events$/, allow: 'GET, HEAD' },
-];
+/** Gives an operation of the table its handler; what is not in the table is a type error. */
+export type Register = <T extends Template>(method: MethodOf<T>, template: T, handler: Handler<T>) => void;
+
+/** Lets `add` register the handlers. Throws when an operation of the table is left without one, or has got two. */
+export function registerRoutes(app: App, add: (register: Register) => void): void {
+  const missing = new Set(
+    ROUTES.flatMap(({ template, methods }) => methods.map((each) => `${each} ${template}`)),
+  );
+  add((method, template, handler) => {
+    if (!missing.delete(`${method} ${template}`)) throw new Error(`${method} ${template} has two handlers`);
+    app.on(method, routerPath(template), (c) => {
+      c.env.route = template;
+      // The router's path is the one that the handler's type says.
+      return handler(c as Parameters<typeof handler>[0]);
+    });
+  });
+  if (missing.size > 0) throw new Error(`without a handler: ${[...missing].join(', ')}`);
+}
 
 /** The answer to a request that no handler takes: 405 where the path has others, else 404. */
 export function noHandler(method: string, path: string): ProblemError {
-  const known = KNOWN_PATHS.find(({ pattern }) => pattern.test(path));
-  if (known === undefined) return new ProblemError('not-found', `there is nothing at ${excerpt(path)}`);
+  const known = routeAt(path);
+  if (known === null) return new ProblemError('not-found', `there is nothing at ${excerpt(path)}`);
   return new ProblemError(
     'method-not-allowed',
     `${excerpt(method)} is not allowed on ${excerpt(path)}; allowed: ${known.allow}`,
