@@ -18,8 +18,12 @@ export const DEFAULT_PAGE_EVENTS = 100;
 export const MAX_PAGE_EVENTS = 1000;
 /** How long GET /v1/events may be told to wait, in seconds; the contract's figure. */
 export const MAX_POLL_SECONDS = 30;
-/** Records in one answer of GET /v1/cells when the client gives a limit. */
-export const MAX_CELLS_LIMIT = 1000;
+/** Records in one answer of a list when the client gives a limit; the contract's figure. */
+export const MAX_LIST_RECORDS = 1000;
+/** What a token of a next page holds of the last record's id: tokens go into headers and addresses, which end at 8 to 16 KiB. */
+export const MAX_TOKEN_ID_CHARACTERS = 256;
+/** Longest token that is looked at: each of these characters as an escape, in base64, and the rest. */
+export const MAX_TOKEN_CHARACTERS = 4096;
 
 /** A write, from the request to our own projection: leaves room below the contract's 5 s for the answer itself. */
 export const WRITE_TIMEOUT_MS = 4500;

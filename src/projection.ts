@@ -33,6 +33,8 @@ const CHANGED: Outcome = { changed: true, warning: null };
 const UNCHANGED: Outcome = { changed: false, warning: null };
 const AFTER_THE_END: Outcome = { changed: false, warning: 'event for a cell that is already destroyed' };
 
+const NO_CELLS: ReadonlySet<Cell> = new Set();
+
 /** An empty view at `cursor`. */
 export function initialState(cursor: Position = 0): ProjectionState {
   return {
@@ -100,9 +102,9 @@ export function liveHoldersOf(state: ProjectionState, name: string): readonly Fo
   return state.names.get(name)?.all.filter(isLive) ?? [];
 }
 
-/** The cells that name this formation, in no order. */
-export function cellsOf(state: ProjectionState, formationId: string): Iterable<Cell> {
-  return state.cellsByFormation.get(formationId) ?? [];
+/** The cells that name this formation, as they came. None is removed; a formation without cells has no set of its own yet. */
+export function cellsOf(state: ProjectionState, formationId: string): ReadonlySet<Cell> {
+  return state.cellsByFormation.get(formationId) ?? NO_CELLS;
 }
 
 function applyFormation(state: ProjectionState, seq: Position, fact: FormationFact): Outcome {

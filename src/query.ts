@@ -70,18 +70,19 @@ export function parseQuery(url: string): [name: string, value: string][] {
   });
 }
 
-/** The values of the known parameters. Throws 400 for one given twice and, if `strict`, for an unknown one. */
+/** The values of the known parameters. Throws 400 for one given twice or not UTF-8 and, if `strict`, for an unknown one. */
 export function queryParameters<Name extends string>(
   url: string,
   known: readonly Name[],
   { strict = false } = {},
 ): Partial<Record<Name, string>> {
   const values: Partial<Record<string, string>> = {};
-  for (const [name, value] of parseQuery(url)) {
-    if (!(known as readonly string[]).includes(name)) {
+  for (const [name, value] of strict ? parseQuery(url) : pairsOf(url)) {
+    if (name === null || !(known as readonly string[]).includes(name)) {
       if (!strict) continue;
-      throw new ProblemError('bad-request', `unknown query parameter "${excerpt(name)}"`);
+      throw new ProblemError('bad-request', `unknown query parameter "${excerpt(name ?? '')}"`);
     }
+    if (value === null) throw new ProblemError('bad-request', `query parameter "${name}" is not UTF-8`);
     if (Object.hasOwn(values, name)) {
       throw new ProblemError('bad-request', `query parameter "${name}" is given more than once`);
     }

@@ -1,93 +1,40 @@
 // JSON texts of the view, made when a record has changed and somebody asks, never per request: a record's text stays with the
-// record, lists are kept as bytes in chunks of which only the changed ones are made anew.
-import type { Cell, Formation, Position } from './model.ts';
+// record, whole lists are kept as bytes (ordered-records.ts), pages are put together from the texts.
 import { statusOf } from './formation-status.ts';
+import { isIdOf, nextToken, type PageRequest } from './list-pages.ts';
+import type { Cell, Formation, Position } from './model.ts';
+import { OrderedRecords, type Selected } from './ordered-records.ts';
 import { cellsOf, type ProjectionState } from './projection.ts';
 import { compareUtf8 } from './text.ts';
-import { concat, encodeUtf8 } from './utf8.ts';
 
-const CHUNK_RECORDS = 128;
+/** The order of a formation's cells is kept when there are more; few are put in order faster than they are looked up. */
+const MANY_CELLS = 128;
 
-interface Versioned {
-  readonly version: Position;
-}
-
-/** Bytes of consecutive records, comma-separated, and the youngest version among them. */
-interface Chunk {
-  readonly version: Position;
-  readonly bytes: Uint8Array;
-}
-
-/** One ordered list of records as bytes. */
-class ListBody<Item extends Versioned> {
-  #items: readonly Item[] = [];
-  #chunks: Chunk[] = [];
-  #size = -1;
-  readonly #order: (a: Item, b: Item) => number;
-  readonly #toJson: (item: Item) => string;
-
-  constructor(order: (a: Item, b: Item) => number, toJson: (item: Item) => string) {
-    this.#order = order;
-    this.#toJson = toJson;
-  }
-
-  /** All records in order. They are never removed from a state, so their number tells whether the order still holds. */
-  items(records: ReadonlyMap<string, Item>): readonly Item[] {
-    if (this.#size !== records.size) {
-      this.#items = [...records.values()].sort(this.#order);
-      this.#chunks = [];
-      this.#size = records.size;
-    }
-    return this.#items;
-  }
-
-  /** The records' texts between `head` and `tail`. */
-  body(records: ReadonlyMap<string, Item>, head: string, tail: string): Uint8Array<ArrayBuffer> {
-    const items = this.items(records);
-    const parts: Uint8Array[] = [encodeUtf8(head)];
-    for (let from = 0, at = 0; from < items.length; from += CHUNK_RECORDS, at++) {
-      const version = youngest(items, from);
-      let chunk = this.#chunks[at];
-      if (chunk?.version !== version) {
-        const texts = items.slice(from, from + CHUNK_RECORDS).map(this.#toJson);
-        const bytes = encodeUtf8(`${from === 0 ? '' : ','}${texts.join(',')}`);
-        this.#chunks[at] = chunk = { version, bytes };
-      }
-      parts.push(chunk.bytes);
-    }
-    parts.push(encodeUtf8(tail));
-    return concat(parts);
-  }
-}
-
-function youngest(items: readonly Versioned[], from: number): Position {
-  let version = 0;
-  const end = Math.min(from + CHUNK_RECORDS, items.length);
-  for (let at = from; at < end; at++) version = Math.max(version, (items[at] as Versioned).version);
-  return version;
+/** A page of a list, and the token of the next one; null when this is the last. */
+export interface Page {
+  readonly text: string;
+  readonly next: string | null;
 }
 
 /** The texts of one state. A new state needs a new instance. */
 export class Snapshots {
   readonly #state: ProjectionState;
-  readonly #formations: ListBody<Formation>;
-  readonly #cells: ListBody<Cell>;
+  readonly #formations: OrderedRecords<Formation>;
+  readonly #cells: OrderedRecords<Cell>;
+  readonly #cellsOfLarge = new WeakMap<ReadonlySet<Cell>, OrderedRecords<Cell>>();
   #formationsBody: { key: string; bytes: Uint8Array<ArrayBuffer> } | null = null;
   #cellsBody: { version: Position; bytes: Uint8Array<ArrayBuffer> } | null = null;
 
   constructor(state: ProjectionState) {
     this.#state = state;
-    this.#formations = new ListBody<Formation>(
-      // Ids are hexadecimal digits and hyphens.
-      (a, b) => (a.id < b.id ? -1 : 1),
-      (formation) => this.formation(formation),
-    );
-    this.#cells = new ListBody<Cell>((a, b) => compareUtf8(a.id, b.id), cellJson);
+    // Ids are hexadecimal digits and hyphens.
+    this.#formations = new OrderedRecords(state.formations, (a, b) => (a < b ? -1 : a === b ? 0 : 1));
+    this.#cells = new OrderedRecords(state.cells, compareUtf8);
   }
 
   /** FormationRecord. */
   formation(formation: Formation): string {
-    return (formation.json ??= formationJson(this.#state, formation));
+    return (formation.json ??= formationJson(formation, this.#cellsOf(formation.id)));
   }
 
   /** CellRecord. */
@@ -97,63 +44,104 @@ export class Snapshots {
 
   /** `{formations, cursor, epoch}`, ordered by id. */
   formations(epoch: string | null): Uint8Array<ArrayBuffer> {
-    const { cursor, formationsVersion, formations } = this.#state;
+    const { cursor, formationsVersion } = this.#state;
     const key = `${formationsVersion} ${cursor} ${epoch}`;
     if (this.#formationsBody?.key !== key) {
       const tail = `],"cursor":${cursor},"epoch":${JSON.stringify(epoch)}}`;
-      this.#formationsBody = { key, bytes: this.#formations.body(formations, '{"formations":[', tail) };
+      this.#formationsBody = {
+        key,
+        bytes: this.#formations.body(this.#formationText, '{"formations":[', tail),
+      };
     }
     return this.#formationsBody.bytes;
   }
 
+  /** `{formations, cursor, epoch}` of one page, with the next one's token as `continue`. */
+  formationsPage(page: PageRequest, epoch: string | null): string {
+    const selected = this.#formations.select(selectionOf(page, this.#formations));
+    const next = tokenBehind(selected, page, epoch);
+    const tail = JSON.stringify({ cursor: this.#state.cursor, epoch, ...(next && { continue: next }) });
+    const texts = selected.items.map(this.#formationText).join(',');
+    return ['{"formations":[', texts, '],', tail.slice(1)].join('');
+  }
+
   /** The texts of all formations, ordered by id. */
   formationTexts(): string[] {
-    return this.#formations.items(this.#state.formations).map((formation) => this.formation(formation));
+    return this.#formations.texts(this.#formationText);
   }
 
   /** The texts of all cells in the order of their list. */
   cellTexts(): string[] {
-    return this.#cells.items(this.#state.cells).map(cellJson);
+    return this.#cells.texts(cellJson);
   }
 
   /** All cells as one array. */
   cells(): Uint8Array<ArrayBuffer> {
-    const { cells, cellsVersion } = this.#state;
+    const { cellsVersion } = this.#state;
     if (this.#cellsBody?.version !== cellsVersion) {
-      this.#cellsBody = { version: cellsVersion, bytes: this.#cells.body(cells, '[', ']') };
+      this.#cellsBody = { version: cellsVersion, bytes: this.#cells.body(cellJson, '[', ']') };
     }
     return this.#cellsBody.bytes;
   }
 
-  /** The cells that pass the filters, at most `limit`, as one array. */
-  selectedCells(filter: {
-    state?: Cell['state'];
-    /** A formation's id; null selects nothing. */
-    formation?: string | null;
-    limit?: number;
-  }): string {
-    const limit = filter.limit ?? Number.POSITIVE_INFINITY;
-    const candidates =
-      filter.formation === undefined
-        ? this.#cells.items(this.#state.cells)
-        : filter.formation === null
-          ? []
-          : sortedCells(this.#state, filter.formation);
-    const texts: string[] = [];
-    for (const cell of candidates) {
-      if (texts.length >= limit) break;
-      if (filter.state === undefined || cell.state === filter.state) texts.push(cellJson(cell));
+  /** The cells that pass the filters, those of one page if it is given, as one array. */
+  selectedCells(
+    filter: {
+      state?: Cell['state'];
+      /** A formation's id; null selects nothing. */
+      formation?: string | null;
+    },
+    page: PageRequest | null,
+    epoch: string | null,
+  ): Page {
+    const { state, formation } = filter;
+    if (formation === null) return { text: '[]', next: null };
+    const records = formation === undefined ? this.#cells : this.#cellsOf(formation);
+    const selected = records.select({
+      ...(page === null ? {} : selectionOf(page, records)),
+      ...(state === undefined ? {} : { accepts: (cell: Cell) => cell.state === state }),
+    });
+    return {
+      text: `[${selected.items.map(cellJson).join(',')}]`,
+      next: page === null ? null : tokenBehind(selected, page, epoch, formation),
+    };
+  }
+
+  readonly #formationText = (formation: Formation): string => this.formation(formation);
+
+  #cellsOf(formationId: string): OrderedRecords<Cell> {
+    const cells = cellsOf(this.#state, formationId);
+    let ordered = this.#cellsOfLarge.get(cells);
+    if (ordered === undefined) {
+      ordered = new OrderedRecords(cells, compareUtf8);
+      if (cells.size > MANY_CELLS) this.#cellsOfLarge.set(cells, ordered);
     }
-    return `[${texts.join(',')}]`;
+    return ordered;
   }
 }
 
-function sortedCells(state: ProjectionState, formationId: string): Cell[] {
-  return [...cellsOf(state, formationId)].sort((a, b) => compareUtf8(a.id, b.id));
+/** A place that has only the beginning of an id is behind that id; where a view does not know it yet, before all that begin so. */
+function selectionOf<Item extends Formation | Cell>(
+  { limit, place }: PageRequest,
+  records: OrderedRecords<Item>,
+): { after: string | null; limit: number | undefined } {
+  if (place?.digest === undefined) return { after: place?.after ?? null, limit };
+  const found = records.find(place.after, ({ id }) => isIdOf(place, id));
+  return { after: found?.id ?? place.after, limit };
 }
 
-function formationJson(state: ProjectionState, formation: Formation): string {
-  const cells = sortedCells(state, formation.id).map(cellJson);
+function tokenBehind(
+  { items, isLast }: Selected<Formation | Cell>,
+  page: PageRequest,
+  epoch: string | null,
+  formation?: string,
+): string | null {
+  const last = items.at(-1);
+  if (isLast || last === undefined) return null;
+  return nextToken(page, { epoch, lastId: last.id, ...(formation === undefined ? {} : { formation }) });
+}
+
+function formationJson(formation: Formation, cells: OrderedRecords<Cell>): string {
   const head = JSON.stringify({
     id: formation.id,
     name: formation.name,
@@ -165,9 +153,14 @@ function formationJson(state: ProjectionState, formation: Formation): string {
     updated_at: formation.updatedAt,
   });
   // join makes one flat text; what + and templates make would be put together again for every answer.
-  return [head.slice(0, -1), ',"document":', formation.document, ',"cells":[', cells.join(','), ']}'].join(
-    '',
-  );
+  return [
+    head.slice(0, -1),
+    ',"document":',
+    formation.document,
+    ',"cells":[',
+    cells.texts(cellJson).join(','),
+    ']}',
+  ].join('');
 }
 
 function cellJson(cell: Cell): string {

@@ -254,11 +254,14 @@ describe('texts', () => {
             .sort(byBytes)
             .slice(0, limit)
             .map(naiveCell);
-          const text = view.snapshots.selectedCells({
-            ...(state === undefined ? {} : { state: state as Cell['state'] }),
-            ...(formation === undefined ? {} : { formation }),
-            ...(limit === undefined ? {} : { limit }),
-          });
+          const { text } = view.snapshots.selectedCells(
+            {
+              ...(state === undefined ? {} : { state: state as Cell['state'] }),
+              ...(formation === undefined ? {} : { formation }),
+            },
+            limit === undefined ? null : { list: 'cells', filters: [], limit, place: null },
+            'epoch',
+          );
           expect(JSON.parse(text)).toEqual(expected);
           expect(elementsOf(text)).toHaveLength(expected.length);
         },

@@ -1,41 +1,44 @@
 // /v1/cells: list with filters, get.
 import { entityTag } from '../entity-tags.ts';
 import { parseUuid } from '../ids.ts';
-import { MAX_CELLS_LIMIT } from '../limits.ts';
+import { parsePage, requireEpoch } from '../list-pages.ts';
 import type { CellState } from '../model.ts';
 import { ProblemError } from '../problems.ts';
 import { holderOf, type ProjectionState } from '../projection.ts';
-import { MIN_CURSOR, parseUnsigned, queryParameters } from '../query.ts';
+import { MIN_CURSOR, queryParameters } from '../query.ts';
 import { excerpt } from '../text.ts';
 import { type Answer, type Register, view } from './routing.ts';
+
+const PARAMETERS = ['state', 'formation', 'limit', 'continue', MIN_CURSOR] as const;
 
 const STATES: readonly CellState[] = ['pending', 'running', 'destroyed'];
 
 export function cellRoutes(register: Register, answer: Answer): void {
   register('GET', '/v1/cells', (c) => {
-    const query = queryParameters(c.req.url, ['state', 'formation', 'limit', MIN_CURSOR], { strict: true });
-    if (query.state === undefined && query.formation === undefined && query.limit === undefined) {
+    const query = queryParameters(c.req.url, PARAMETERS, { strict: true });
+    const { formation } = query;
+    const filter = query.state === undefined ? {} : { state: parseState(query.state) };
+    const spelled = formation === undefined ? null : (parseUuid(formation) ?? formation);
+    const page = parsePage({ list: 'cells', filters: [filter.state ?? null, spelled] }, query);
+    if (page === null && query.state === undefined && formation === undefined) {
       return answer(c, (server) => {
         const { snapshots, state, epoch } = server.controlPlane;
         return view(c, server, entityTag(epoch, state.cellsVersion), () => snapshots.cells());
       });
     }
-    const { formation } = query;
-    const selection = {
-      ...(query.state === undefined ? {} : { state: parseState(query.state) }),
-      ...(query.limit === undefined
-        ? {}
-        : { limit: Math.min(parseUnsigned('limit', query.limit), MAX_CELLS_LIMIT) }),
-    };
     return answer(c, (server) => {
       const { snapshots, state, epoch } = server.controlPlane;
+      requireEpoch(page?.place ?? null, epoch);
       // Whom a name stands for may change with any formation.
       const version = Math.max(state.cellsVersion, formation === undefined ? 0 : state.formationsVersion);
-      return view(c, server, entityTag(epoch, version), () =>
-        snapshots.selectedCells(
-          formation === undefined ? selection : { ...selection, formation: formationId(state, formation) },
-        ),
-      );
+      return view(c, server, entityTag(epoch, version), () => {
+        const of =
+          formation === undefined
+            ? {}
+            : { formation: page?.place?.formation ?? formationId(state, formation) };
+        const { text, next } = snapshots.selectedCells({ ...filter, ...of }, page, epoch);
+        return next === null ? text : { text, headers: { link: linkTo(query, next) } };
+      });
     });
   });
 
@@ -48,6 +51,14 @@ export function cellRoutes(register: Register, answer: Answer): void {
       return view(c, server, entityTag(epoch, cell.version), () => snapshots.cell(cell));
     }),
   );
+}
+
+/** RFC 8288; the next page's address is this one's but for the token. */
+function linkTo(query: Partial<Record<string, string>>, token: string): string {
+  const pairs = Object.entries({ ...query, continue: token }).map(
+    ([name, value = '']) => `${name}=${encodeURIComponent(value)}`,
+  );
+  return `</v1/cells?${pairs.join('&')}>; rel="next"`;
 }
 
 /** An id stands for itself, known or not: cells may name a formation that has no event yet. */

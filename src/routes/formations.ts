@@ -7,9 +7,11 @@ import { entityTag, weakEntityTag } from '../entity-tags.ts';
 import { json, noContent, readBody } from '../http.ts';
 import { parseUuid } from '../ids.ts';
 import { unportablePiece } from '../json-text.ts';
+import { parsePage, requireEpoch } from '../list-pages.ts';
 import type { Formation, FormationPhase } from '../model.ts';
 import { ProblemError } from '../problems.ts';
 import { holderOf, initialState, liveHoldersOf, type ProjectionState } from '../projection.ts';
+import { queryParameters } from '../query.ts';
 import { describeIssue, statusChange } from '../schemas.ts';
 import { excerpt } from '../text.ts';
 import type { PhaseChange } from '../writer.ts';
@@ -54,14 +56,18 @@ export function formationRoutes(register: Register, answer: Answer): void {
     };
     return answer(c, work, body);
   });
-  register('GET', '/v1/formations', (c) =>
-    answer(c, (server) => {
+  register('GET', '/v1/formations', (c) => {
+    const query = queryParameters(c.req.url, ['limit', 'continue']);
+    const page = parsePage({ list: 'formations', filters: [] }, query);
+    return answer(c, (server) => {
       const { snapshots, state, epoch } = server.controlPlane;
       // The body's cursor moves with every event; the formations may be those that the client has.
       const tag = weakEntityTag(epoch, state.formationsVersion);
-      return view(c, server, tag, () => snapshots.formations(epoch));
-    }),
-  );
+      if (page === null) return view(c, server, tag, () => snapshots.formations(epoch));
+      requireEpoch(page.place, epoch);
+      return view(c, server, tag, () => snapshots.formationsPage(page, epoch));
+    });
+  });
 
   register('GET', '/v1/formations/by-name/{name}', (c) =>
     answer(c, (server) => record(c, server, byName(server.controlPlane.state, c.req.param('name')))),

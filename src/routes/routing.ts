@@ -114,16 +114,24 @@ export function writtenHeaders({ seq, isReplayed }: Written): Record<string, str
   return { 'cellos-cursor': String(seq), ...(isReplayed ? { 'idempotent-replayed': 'true' } : {}) };
 }
 
+/** A body that comes with headers of its own. */
+export interface WithHeaders {
+  readonly text: string;
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** What the view shows, with its cursor and an entity tag, or 304 when that is what the client has. */
 export function view(
   c: RequestContext,
   { controlPlane, toBody }: Server,
   tag: string,
-  body: () => string | Uint8Array<ArrayBuffer>,
+  body: () => string | Uint8Array<ArrayBuffer> | WithHeaders,
 ): Response {
   const headers = { 'cellos-cursor': String(controlPlane.state.cursor), etag: tag };
   const condition = readConditionOf(c.req.raw.headers);
   if (condition !== null && isWeakMatch(condition, tag)) return notModified(headers);
   const made = body();
-  return json(typeof made === 'string' ? made : toBody(made), 200, headers);
+  if (typeof made === 'string') return json(made, 200, headers);
+  if (made instanceof Uint8Array) return json(toBody(made), 200, headers);
+  return json(made.text, 200, { ...headers, ...made.headers });
 }

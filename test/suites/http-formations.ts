@@ -54,7 +54,7 @@ export function formationsSuite(rig: () => Rig): void {
   test('HTTP-21 the list is ordered by id and stands at the log’s last sequence', async () => {
     const ids = await Promise.all(Array.from({ length: 8 }, async () => (await submit()).id));
     const list = await rig().http.read<{ formations: Formation[]; cursor: number; epoch: string }>(
-      '/v1/formations?limit=1&limit=2&unknown=%ff&state=x',
+      '/v1/formations?Limit=1&Limit=2&unknown=%ff&state=x',
     );
     expect(Object.keys(list).toSorted()).toEqual(['cursor', 'epoch', 'formations']);
     expect(list.cursor).toBe(await rig().broker.lastSequence());

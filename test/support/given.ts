@@ -55,10 +55,12 @@ export class View {
     return [
       decodeUtf8(this.snapshots.formations('epoch')) as string,
       decodeUtf8(this.snapshots.cells()) as string,
-      ...(['pending', 'running', 'destroyed'] as const).map((state) =>
-        this.snapshots.selectedCells({ state }),
+      ...(['pending', 'running', 'destroyed'] as const).map(
+        (state) => this.snapshots.selectedCells({ state }, null, null).text,
       ),
-      ...[...this.state.formations.keys()].map((formation) => this.snapshots.selectedCells({ formation })),
+      ...[...this.state.formations.keys()].map(
+        (formation) => this.snapshots.selectedCells({ formation }, null, null).text,
+      ),
     ];
   }
 }

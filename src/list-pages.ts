@@ -1,0 +1,125 @@
+// Pages of the lists: what `limit` and `continue` say, and the tokens between two pages. A token holds its place itself, the id of the
+// last record: nothing that is written meanwhile moves it, no server keeps it, and every server on the log can go on there.
+import * as v from 'valibot';
+
+import { textDigest } from './ids.ts';
+import { MAX_LIST_RECORDS, MAX_TOKEN_CHARACTERS, MAX_TOKEN_ID_CHARACTERS } from './limits.ts';
+import { ProblemError } from './problems.ts';
+import { parseUnsigned } from './query.ts';
+import { decodeUtf8, encodeUtf8 } from './utf8.ts';
+
+/** What a token says. Digests stand for what may be long: headers and addresses have bounds. */
+const tokenContent = v.strictObject({
+  v: v.literal(1),
+  list: v.picklist(['formations', 'cells']),
+  epoch: v.nullable(v.string()),
+  /** Digest of the filters as they were spelled. */
+  filters: v.string(),
+  /** Whom `?formation=` stood for on the first page: a name may have another holder by now. */
+  formation: v.optional(v.string()),
+  /** The last record's id, or the beginning of a long one. */
+  after: v.string(),
+  /** Digest of the whole id where `after` is its beginning. */
+  digest: v.optional(v.string()),
+});
+
+/** Where a page begins. */
+export type Place = v.InferOutput<typeof tokenContent>;
+
+/** A list with its filters as they were spelled. */
+export interface PagedList {
+  readonly list: Place['list'];
+  readonly filters: readonly (string | null)[];
+}
+
+export interface PageRequest extends PagedList {
+  /** Absent: all that is left. */
+  readonly limit: number | undefined;
+  readonly place: Place | null;
+}
+
+/** Null when the whole list is asked for. Throws 400 for a limit that is no number, and for a token that is not of this list. */
+export function parsePage(
+  paged: PagedList,
+  query: { readonly limit?: string | undefined; readonly continue?: string | undefined },
+): PageRequest | null {
+  if (query.limit === undefined && query.continue === undefined) return null;
+  return {
+    ...paged,
+    limit:
+      query.limit === undefined ? undefined : Math.min(parseUnsigned('limit', query.limit), MAX_LIST_RECORDS),
+    place: query.continue === undefined ? null : parseToken(query.continue, paged),
+  };
+}
+
+/** Throws 410 for a place in the list of another incarnation of the log: its records are not ours. */
+export function requireEpoch(place: Place | null, epoch: string | null): void {
+  if (place === null || place.epoch === epoch) return;
+  throw new ProblemError(
+    'ws/epoch-changed',
+    'the event store was replaced since "continue" was handed out: begin with the first page',
+    { extensions: { epoch } },
+  );
+}
+
+/** The token of the page behind the record `lastId`. */
+export function nextToken(
+  { list, filters }: PagedList,
+  { epoch, lastId, formation }: { epoch: string | null; lastId: string; formation?: string | null },
+): string {
+  const place: Place = {
+    v: 1,
+    list,
+    epoch,
+    filters: digestOf(filters),
+    ...(formation === undefined || formation === null ? {} : { formation }),
+    after: lastId.slice(0, MAX_TOKEN_ID_CHARACTERS),
+    ...(lastId.length > MAX_TOKEN_ID_CHARACTERS ? { digest: textDigest(lastId) } : {}),
+  };
+  return toBase64Url(encodeUtf8(JSON.stringify(place)));
+}
+
+/** Whether this is the id that the place is behind, where a place has its beginning and digest alone. */
+export function isIdOf({ digest }: Place, id: string): boolean {
+  return id.length > MAX_TOKEN_ID_CHARACTERS && textDigest(id) === digest;
+}
+
+function parseToken(token: string, { list, filters }: PagedList): Place {
+  const place = token.length > MAX_TOKEN_CHARACTERS ? null : decodeToken(token);
+  if (place === null) throw refused('is no token of this server');
+  if (place.list !== list) throw refused(`is a token of the list of ${place.list}`);
+  if (place.filters !== digestOf(filters)) throw refused('is a token of this list with other filters');
+  return place;
+}
+
+function refused(why: string): ProblemError {
+  return new ProblemError('bad-request', `query parameter "continue" ${why}`);
+}
+
+function decodeToken(token: string): Place | null {
+  try {
+    const text = decodeUtf8(fromBase64Url(token));
+    const parsed = v.safeParse(tokenContent, JSON.parse(text ?? ''));
+    return parsed.success ? parsed.output : null;
+  } catch {
+    return null;
+  }
+}
+
+function digestOf(filters: PagedList['filters']): string {
+  return textDigest(JSON.stringify(filters));
+}
+
+function toBase64Url(bytes: Uint8Array): string {
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '');
+}
+
+/** Throws for what is none; atob would take white space and padding as well. */
+function fromBase64Url(text: string): Uint8Array {
+  if (!/^[\w-]+$/.test(text)) throw new Error('not base64url');
+  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
+  return Uint8Array.from(binary, (unit) => unit.charCodeAt(0));
+}
