@@ -3,6 +3,7 @@
 import type { ObjectNamespace, WorkerEnvironment } from './cloudflare/runtime.ts';
 import { createAuthenticator } from '../src/auth.ts';
 import { createGate, type Gate } from '../src/gate.ts';
+import { createRequestLog } from '../src/request-log.ts';
 import { misconfigured, readSettings } from './cloudflare/settings.ts';
 
 export { ControlPlaneObject } from './cloudflare/control-plane-object.ts';
@@ -19,10 +20,11 @@ function gateOf(environment: WorkerEnvironment): Gate | null {
   if (known !== undefined) return known;
   const settings = readSettings(environment);
   if (settings === null) return null;
-  const { config, logger } = settings;
+  const { config, logger, writeLine } = settings;
   const gate = createGate({
     authenticator: createAuthenticator(config.apiToken, config.operatorId),
     logger,
+    requestLog: createRequestLog(config.logLevel, writeLine),
     forward: (request) => namespace.getByName(OBJECT_NAME).fetch(request),
   });
   gates.set(namespace, gate);

@@ -41,6 +41,7 @@ await runServer({
   writeLine,
   listen,
   onSignal: (signal, run) => Deno.addSignalListener(signal, run),
+  onExit: (run) => addEventListener('unload', run),
   exit: (code) => Deno.exit(code),
   pace: FEED_PACE,
 });

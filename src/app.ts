@@ -7,14 +7,18 @@ import type { Authenticator } from './auth.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { preflight, problemResponse } from './http.ts';
 import { MIN_CURSOR_TIMEOUT_MS } from './limits.ts';
+import { exposition } from './metrics.ts';
 import type { Position } from './model.ts';
 import type { Clock, Log, UpgradeSocket } from './ports.ts';
-import { ProblemError, toProblem, unavailable } from './problems.ts';
+import { ProblemError, toProblem } from './problems.ts';
 import { canonicalPath, minCursorOf, rawPathOf } from './query.ts';
+import { createRequestIds, REQUEST_ID_HEADER, type RequestLog } from './request-log.ts';
+import { RequestMetrics } from './request-metrics.ts';
 import { cellRoutes } from './routes/cells.ts';
 import { eventRoutes } from './routes/events.ts';
 import { FEED_PATH, feedRoutes } from './routes/feed.ts';
 import { formationRoutes } from './routes/formations.ts';
+import { healthRoutes, isProbe, notServing } from './routes/health.ts';
 import { type BuildInfo, metaRoutes, versionText } from './routes/meta.ts';
 import {
   type Answer,
@@ -23,6 +27,8 @@ import {
   type RequestBindings,
   type Server,
 } from './routes/routing.ts';
+import { routeAt } from './routes/table.ts';
+import { ServerMetrics } from './server-metrics.ts';
 import { Writer } from './writer.ts';
 
 export interface AppOptions {
@@ -30,6 +36,8 @@ export interface AppOptions {
   readonly authenticator: Authenticator;
   readonly clock: Clock;
   readonly logger: Log;
+  /** Told of every request; default: nobody is. */
+  readonly requestLog?: RequestLog | null;
   readonly build: BuildInfo;
   /** Where a runtime sends large bodies better in another form; default: as they are. */
   readonly toBody?: Server['toBody'];
@@ -44,17 +52,28 @@ export interface ServerApp {
 
 export function createApp(options: AppOptions): ServerApp {
   const { controlPlane, authenticator, clock, logger, build, holdWhileStartingMs: holdMs } = options;
+  const { requestLog = null } = options;
+  const requests = new RequestMetrics();
+  const metrics = new ServerMetrics(controlPlane, clock, build);
   const server: Server = {
     controlPlane,
     writer: new Writer(controlPlane, clock),
     clock,
     version: versionText(build),
     toBody: options.toBody ?? ((bytes) => bytes),
+    async metrics(format) {
+      await metrics.lookAtLog();
+      return exposition([...metrics.families, ...requests.families], format);
+    },
   };
   return createEntrance({
     authenticator,
     logger,
-    notReady: () => (controlPlane.serving ? null : starting(controlPlane)),
+    onAnswered(request, method, status, ms) {
+      requests.count(request.route, method, status, ms / 1000);
+      requestLog?.(request, method, status, ms);
+    },
+    notReady: () => (controlPlane.serving ? null : notServing(controlPlane)),
     ...(holdMs === undefined ? {} : { hold: () => controlPlane.whenAnswerable(holdMs) }),
     answer: (_c, work) => work(server),
   });
@@ -63,6 +82,8 @@ export function createApp(options: AppOptions): ServerApp {
 export interface EntranceOptions {
   readonly authenticator: Authenticator;
   readonly logger: Log;
+  /** Told of every request that was not forwarded. */
+  readonly onAnswered?: RequestLog | null;
   /** Why no request can be answered yet, or null. */
   readonly notReady: () => ProblemError | null;
   /** Awaited once before a request that is not ready is refused. */
@@ -72,7 +93,8 @@ export interface EntranceOptions {
 
 /** The way from a request to `answer`: every refusal that needs no view is made on it, once for server and gate. */
 export function createEntrance(options: EntranceOptions): ServerApp {
-  const { authenticator, logger, notReady, hold, answer } = options;
+  const { authenticator, logger, onAnswered = null, notReady, hold, answer } = options;
+  const idOf = createRequestIds();
   const app = new Hono<{ Bindings: RequestBindings }>({
     getPath: (request, context) => context?.env?.path ?? request.url,
   });
@@ -83,39 +105,65 @@ export function createEntrance(options: EntranceOptions): ServerApp {
     eventRoutes(register, answerInTime);
     feedRoutes(register, answerInTime);
     metaRoutes(register, answerInTime);
+    healthRoutes(register, answerInTime);
   });
   app.notFound((c) => problemResponse(noHandler(c.req.method, c.req.path)));
-  app.onError((error) => {
+  app.onError((error, { env: { id } }) => {
     const problem = toProblem(error);
     const { cause } = problem.options;
-    if (problem.status === 500) logger.error('request failed', { error: describe(cause) });
+    if (problem.status === 500) logger.error('request failed', { id, error: describe(cause) });
     else if (problem.status > 500 && cause !== undefined)
-      logger.warn('request refused', { detail: problem.message, error: String(cause) });
+      logger.warn('request refused', { id, detail: problem.message, error: String(cause) });
     return problemResponse(problem);
   });
 
+  const enter = (request: Request, bindings: RequestBindings): Response | Promise<Response> => {
+    if (request.method === 'OPTIONS') return preflight();
+    const { headers } = request;
+    const { path: rawPath } = bindings;
+    const isFeed = bindings.upgrade !== null && rawPath === FEED_PATH;
+    bindings.operator = isFeed ? authenticator.upgrade(headers) : authenticator.request(headers);
+    if (bindings.operator === null) {
+      return problemResponse(
+        new ProblemError('unauthorized', 'the bearer token is missing or not valid', {
+          headers: { 'www-authenticate': 'Bearer' },
+        }),
+      );
+    }
+    const route = () => {
+      const refusal = notReady();
+      if (refusal !== null && !isProbe(rawPath)) return problemResponse(refusal);
+      const path = canonicalPath(rawPath);
+      if (path === null) return problemResponse(new ProblemError('bad-request', 'the path is not UTF-8'));
+      bindings.path = path;
+      return app.fetch(request, bindings);
+    };
+    return hold === undefined || notReady() === null || isProbe(rawPath) ? route() : hold().then(route);
+  };
+
   return {
     fetch(request, upgrade = null) {
-      if (request.method === 'OPTIONS') return preflight();
-      const { headers } = request;
-      const rawPath = rawPathOf(request.url);
-      const isFeed = upgrade !== null && rawPath === FEED_PATH;
-      const operator = isFeed ? authenticator.upgrade(headers) : authenticator.request(headers);
-      if (operator === null) {
-        return problemResponse(
-          new ProblemError('unauthorized', 'the bearer token is missing or not valid', {
-            headers: { 'www-authenticate': 'Bearer' },
-          }),
-        );
-      }
-      const route = () => {
-        const refusal = notReady();
-        if (refusal !== null) return problemResponse(refusal);
-        const path = canonicalPath(rawPath);
-        if (path === null) return problemResponse(new ProblemError('bad-request', 'the path is not UTF-8'));
-        return app.fetch(request, { operator, upgrade, path, route: null });
+      const startedAt = performance.now();
+      const bindings: RequestBindings = {
+        id: idOf(request.headers),
+        operator: null,
+        upgrade,
+        path: rawPathOf(request.url),
+        route: null,
+        outcome: 'answered',
       };
-      return hold === undefined || notReady() === null ? route() : hold().then(route);
+      const leave = (response: Response) => {
+        if (bindings.outcome === 'forwarded') return response;
+        const isUpgraded = bindings.outcome === 'upgraded';
+        if (!isUpgraded) response.headers.set(REQUEST_ID_HEADER, bindings.id);
+        // What was refused on the way has not found its route yet.
+        bindings.route ??= routeAt(bindings.path)?.template ?? null;
+        const status = isUpgraded ? 101 : response.status;
+        onAnswered?.(bindings, request.method, status, performance.now() - startedAt);
+        return response;
+      };
+      const response = enter(request, bindings);
+      return response instanceof Promise ? response.then(leave) : leave(response);
     },
   };
 }
@@ -149,11 +197,6 @@ async function whenViewHas(controlPlane: ControlPlane, position: Position): Prom
       },
     );
   }
-}
-
-function starting({ progress: { cursor, target } }: ControlPlane): ProblemError {
-  const so = target === null ? 'waiting for the event store' : `replayed ${cursor} of ${target}`;
-  return unavailable(`the server is starting: ${so}`);
 }
 
 function describe(error: unknown): string {

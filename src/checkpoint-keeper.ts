@@ -23,6 +23,10 @@ export class CheckpointKeeper {
   #entries = 0;
   /** The cursor of the last save. */
   #saved: Position | null = null;
+  /** When the view was last saved, in the clock's time, with its cursor; null before. */
+  lastSave: { readonly at: number; readonly cursor: Position } | null = null;
+  saves = 0;
+  failures = 0;
   #cancelTimer: (() => void) | null = null;
   /** Settles with the last thing that was asked of the checkpoint. */
   #underWay: Promise<unknown> = Promise.resolve();
@@ -51,7 +55,7 @@ export class CheckpointKeeper {
 
   /** Never rejects: a checkpoint that cannot be written costs the next start its time, no more. */
   async save(): Promise<void> {
-    const { checkpoint, log, logger, state } = this.#options;
+    const { checkpoint, clock, log, logger, state } = this.#options;
     const { anchor } = log;
     // Between a reset and the first contact with the new stream there is nothing to keep.
     if (anchor === null || anchor.position !== state().cursor || anchor.position === this.#saved) return;
@@ -64,10 +68,13 @@ export class CheckpointKeeper {
         this.#saved = null;
         this.applied();
       } else {
+        this.lastSave = { at: clock.now(), cursor: anchor.position };
+        this.saves++;
         logger.debug('checkpoint saved', { cursor: anchor.position, ...written });
       }
     } catch (error) {
       this.#saved = null;
+      this.failures++;
       logger.warn('the checkpoint could not be saved', { cursor: anchor.position, error: String(error) });
     }
   }

@@ -16,6 +16,7 @@ import type { Clock, EventLog, Log, LogAnchor, LogBounds, LogEntry } from './por
 import { unavailable } from './problems.ts';
 import { advance, evolve, initialState, type ProjectionState, retain } from './projection.ts';
 import { Snapshots } from './snapshots.ts';
+import { Vitals } from './vitals.ts';
 import { Waiters } from './waiters.ts';
 
 export interface ControlPlaneOptions {
@@ -39,18 +40,19 @@ export class ControlPlane implements SnapshotSource {
   readonly log: EventLog;
   readonly feed: Feed;
   readonly watches = new EventWatches();
+  readonly vitals = new Vitals();
   readonly #clock: Clock;
   readonly #logger: Log;
   readonly #skipReplay: boolean;
   readonly #checkpoint: Checkpoint | null;
-  readonly #keeper: CheckpointKeeper | null;
+  /** Null where no checkpoint is kept. */
+  readonly keeper: CheckpointKeeper | null;
   readonly #applied = new Waiters();
   #state: ProjectionState;
   #snapshots: Snapshots;
   readonly #lifecycle = new Lifecycle();
   #bounds: LogBounds | null = null;
   #startedAt = 0;
-  #lostReason: string | null = null;
   #cancelGrace: (() => void) | null = null;
 
   constructor({ log, clock, logger, ...options }: ControlPlaneOptions) {
@@ -66,7 +68,7 @@ export class ControlPlane implements SnapshotSource {
     this.#checkpoint = checkpoint;
     this.#state = initialState();
     this.#snapshots = new Snapshots(this.#state);
-    this.#keeper =
+    this.keeper =
       checkpoint === null
         ? null
         : new CheckpointKeeper({
@@ -197,14 +199,14 @@ export class ControlPlane implements SnapshotSource {
     if (sessions === 'close') this.feed.shutdown();
     else this.feed.detach();
     this.#applied.rejectAll(unavailable('the server is shutting down'));
-    await this.#keeper?.stop();
+    await this.keeper?.stop();
     await this.log.close();
   }
 
   #opened(bounds: LogBounds, after: Position): void {
     const first = this.#bounds === null;
     this.#bounds = bounds;
-    this.#lostReason = null;
+    this.vitals.opened();
     this.#startedAt = this.#clock.now();
     // A view that starts at the tail begins with what comes after it.
     if (first) advance(this.#state, after);
@@ -219,7 +221,8 @@ export class ControlPlane implements SnapshotSource {
 
   #entry(entry: LogEntry): void {
     const decoded = decodeEntry(entry);
-    const { warning } = evolve(this.#state, decoded.seq, toFact(decoded));
+    const { warning, effect } = evolve(this.#state, decoded.seq, toFact(decoded));
+    this.vitals.events[effect]++;
     if (warning !== null) this.#logger.warn('event skipped', { seq: decoded.seq, reason: warning });
     const { seq, subject, text, event } = decoded;
     this.watches.notice(seq, event);
@@ -227,8 +230,8 @@ export class ControlPlane implements SnapshotSource {
     if (this.serving) {
       if (text === null) this.feed.advance(seq);
       else this.feed.broadcast({ seq, subject, text: frameText(seq, text) });
-      this.#keeper?.applied();
-    } else if (this.#keeper?.replayed()) {
+      this.keeper?.applied();
+    } else if (this.keeper?.replayed()) {
       this.#lifecycle.sliced();
     }
     this.#applied.reached(seq);
@@ -241,13 +244,15 @@ export class ControlPlane implements SnapshotSource {
     this.#applied.reached(position);
     if (this.#lifecycle.phase === 'live') return;
     this.#lifecycle.apply('caughtUp');
-    this.#keeper?.applied();
+    this.keeper?.applied();
+    const ms = this.#clock.now() - this.#startedAt;
+    this.vitals.catchUpMs = ms;
     const { cursor, formations, cells } = this.#state;
     this.#logger.info('projection is live', {
       cursor,
       formations: formations.size,
       cells: cells.size,
-      ms: this.#clock.now() - this.#startedAt,
+      ms,
     });
   }
 
@@ -260,18 +265,16 @@ export class ControlPlane implements SnapshotSource {
     this.#state = initialState();
     this.#snapshots = new Snapshots(this.#state);
     this.#startedAt = this.#clock.now();
-    void this.#keeper?.reset();
+    void this.keeper?.reset();
     this.#lifecycle.apply('reset');
     this.feed.closeReplaced(bounds);
     this.#applied.rejectAll(unavailable('the event store was replaced'));
   }
 
   #lost(reason: string): void {
-    // Each attempt to connect reports; the same reason again is no news.
-    if (reason !== this.#lostReason) {
+    if (this.vitals.lost(reason)) {
       this.#logger.warn('event log out of reach', { reason, cursor: this.#state.cursor });
     }
-    this.#lostReason = reason;
     this.#lifecycle.apply('lost');
     this.feed.setEpoch(null);
     if (this.#lifecycle.phase === 'starting') this.#startGrace();

@@ -33,6 +33,11 @@ export class FrameRing {
     return this.#pushedBytes;
   }
 
+  /** What the frames in it take. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Forgets all frames; the ring then covers what comes after `floor`. */
   reset(floor: Position): void {
     this.#frames = [];

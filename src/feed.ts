@@ -24,6 +24,26 @@ import type {
 } from './ports.ts';
 import { CLOSE, closeReason } from './problems.ts';
 
+/** Why the server ended sessions: what operators count. */
+export type EndReason =
+  | 'slow-consumer'
+  | 'rehydrate'
+  | 'flood'
+  | 'too-big'
+  | 'shutdown'
+  | 'refused'
+  | 'internal';
+
+/** The close code says it but for what shares the one of policy. */
+const END_REASONS: Readonly<Record<number, EndReason>> = {
+  [CLOSE.slowConsumer]: 'slow-consumer',
+  [CLOSE.rehydrate]: 'rehydrate',
+  [CLOSE.tooBig]: 'too-big',
+  [CLOSE.goingAway]: 'shutdown',
+  [CLOSE.policy]: 'refused',
+};
+const FLOOD = 'too many messages';
+
 export interface FeedOptions {
   /** Frames kept in memory. */
   readonly ringBytes: number;
@@ -44,6 +64,17 @@ export class Feed {
   readonly #sweep: FeedSweep;
   readonly #admission: FeedAdmission;
   readonly #maxSessions: number;
+  /** Sessions opened, those that were resumed included, and ended by us. */
+  opened = 0;
+  readonly ended: Record<EndReason, number> = {
+    'slow-consumer': 0,
+    rehydrate: 0,
+    flood: 0,
+    'too-big': 0,
+    shutdown: 0,
+    refused: 0,
+    internal: 0,
+  };
   /** The incarnation of the log while it can be reached. */
   #epoch: string | null = null;
 
@@ -78,6 +109,15 @@ export class Feed {
   /** Open sessions. */
   get size(): number {
     return this.#sessions.size;
+  }
+
+  get maxSessions(): number {
+    return this.#maxSessions;
+  }
+
+  /** What the recent frames take. */
+  get ringBytes(): number {
+    return this.#live.ring.bytes;
   }
 
   /** Whether no more sessions should be opened. */
@@ -184,6 +224,7 @@ export class Feed {
     const channel = this.#channels.open(memory.filter);
     const session = new FeedSession(socket, channel, { ...memory, now: this.#clock.now() });
     this.#sessions.add(session);
+    this.opened++;
     channel.sessions.add(session);
     this.#sweep.start();
     return session;
@@ -194,7 +235,7 @@ export class Feed {
       received: (bytes = 0) => {
         const hasFlooded = session.hasFlooded(this.#clock.now());
         if (bytes > MAX_INBOUND_MESSAGE_BYTES) this.#close(session, CLOSE.tooBig, 'message too big');
-        else if (hasFlooded) this.#close(session, CLOSE.policy, 'too many messages');
+        else if (hasFlooded) this.#close(session, CLOSE.policy, FLOOD);
       },
       drained: () => this.#catchUp.pump(session),
       closed: () => this.#forget(session),
@@ -209,6 +250,7 @@ export class Feed {
 
   #close(session: FeedSession, code: number, reason: string): void {
     if (session.state === 'closed') return;
+    this.ended[reason === FLOOD ? 'flood' : (END_REASONS[code] ?? 'internal')]++;
     this.#forget(session);
     session.socket.close(code, closeReason(reason));
   }

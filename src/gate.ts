@@ -4,12 +4,15 @@ import { createEntrance } from './app.ts';
 import type { Authenticator } from './auth.ts';
 import type { Log, UpgradeSocket } from './ports.ts';
 import { unavailable } from './problems.ts';
+import type { RequestLog } from './request-log.ts';
 import { asksForWebSocket } from './routes/feed.ts';
 import { encodeUtf8 } from './utf8.ts';
 
 export interface GateOptions {
   readonly authenticator: Authenticator;
   readonly logger: Log;
+  /** Told of the requests that are refused here; the server has its own. */
+  readonly requestLog?: RequestLog | null;
   /** Hands a request, its body unread, to the server. A rejection means that it could not be reached. */
   readonly forward: (request: Request) => Promise<Response>;
 }
@@ -18,15 +21,18 @@ export interface Gate {
   readonly fetch: (request: Request) => Response | Promise<Response>;
 }
 
-export function createGate({ authenticator, logger, forward }: GateOptions): Gate {
+export function createGate({ authenticator, logger, requestLog = null, forward }: GateOptions): Gate {
   const entrance = createEntrance({
     authenticator,
     logger,
+    onAnswered: requestLog,
     // Only the server knows, and it says so itself.
     notReady: () => null,
     async answer(c, _work, body) {
       try {
-        return await forward(unread(c.req.raw, body));
+        const answered = await forward(unread(c.req.raw, body));
+        c.env.outcome = 'forwarded';
+        return answered;
       } catch (error) {
         throw unavailable('the server cannot be reached just now', error);
       }

@@ -25,6 +25,15 @@ export function json(
   return new Response(body, { status, headers: { ...JSON_HEADERS, ...headers } });
 }
 
+/** 200 with a text of another type. */
+export function plain(
+  body: string,
+  contentType: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  return new Response(body, { headers: { ...CORS_HEADERS, 'content-type': contentType, ...headers } });
+}
+
 /** 204. */
 export function noContent(headers: Readonly<Record<string, string>>): Response {
   return new Response(null, { status: 204, headers: { ...CORS_HEADERS, ...headers } });

@@ -61,6 +61,8 @@ const TRANSITIONS: Readonly<Record<Phase, Readonly<Record<PhaseEvent, Phase>>>> 
   },
 };
 
+export const PHASES = Object.keys(TRANSITIONS) as readonly Phase[];
+
 export function nextPhase(phase: Phase, event: PhaseEvent): Phase {
   return TRANSITIONS[phase][event];
 }

@@ -35,6 +35,8 @@ export const WRITE_RETRY_MS = 100;
 export const MIN_CURSOR_TIMEOUT_MS = 3000;
 /** Longest Idempotency-Key, in characters; the contract's figure. */
 export const MAX_IDEMPOTENCY_KEY_CHARACTERS = 255;
+/** Longest X-Request-Id of a client that is taken over, in characters. */
+export const MAX_REQUEST_ID_CHARACTERS = 128;
 /** How often a name may turn out to be taken by a finished formation while we derive the next id. */
 export const MAX_ADMISSION_ATTEMPTS = 20;
 /** Payload bytes in one page of history, for the feed and for GET /v1/events; a single event may be larger. */

@@ -21,11 +21,15 @@ export function parseLogLevel(filter: string | undefined): LogLevel {
   return LEVELS.find((level) => named.includes(level)) ?? DEFAULT_LEVEL;
 }
 
+/** Whether a line of that level is written when the log has this one. */
+export function isLogged(name: LogLevel, level: LogLevel): boolean {
+  return LEVELS.indexOf(name) >= LEVELS.indexOf(level);
+}
+
 /** A log that hands each line, without its line feed, to `write`. */
 export function createLogger(level: LogLevel, write: (line: string) => void): Log {
-  const threshold = LEVELS.indexOf(level);
   const at = (name: LogLevel) => {
-    if (LEVELS.indexOf(name) < threshold) return () => {};
+    if (!isLogged(name, level)) return () => {};
     return (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
       write(JSON.stringify({ time: new Date().toISOString(), level: name, message, ...fields }));
   };

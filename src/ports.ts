@@ -154,10 +154,11 @@ export interface FeedConnection {
   closed: () => void;
 }
 
-/** Accepts a WebSocket; `onOpen` runs with the open socket. The answer goes back through the HTTP handler. */
+/** Accepts a WebSocket; `onOpen` runs with the open socket. The answer, with the id in its head, goes back through the HTTP handler. */
 export type UpgradeSocket = (
   onOpen: (socket: FeedSocket) => FeedConnection,
   protocol: string | null,
+  requestId: string,
 ) => Response;
 
 /** Where a follower is in the log, and what it knows of the stream there. */

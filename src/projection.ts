@@ -23,15 +23,26 @@ export interface ProjectionState {
   cellsVersion: Position;
 }
 
+/**
+ * What became of an entry. applied: it says something of a formation or a cell, be it that a destroyed one stays as it is.
+ * ignored: it is about something else. skipped: it should say something and does not.
+ */
+export type Effect = 'applied' | 'ignored' | 'skipped';
+
 /** What an entry did: `changed` is false for what was ignored or refused, `warning` is for the operator's log. */
 export interface Outcome {
   readonly changed: boolean;
+  readonly effect: Effect;
   readonly warning: string | null;
 }
 
-const CHANGED: Outcome = { changed: true, warning: null };
-const UNCHANGED: Outcome = { changed: false, warning: null };
-const AFTER_THE_END: Outcome = { changed: false, warning: 'event for a cell that is already destroyed' };
+const CHANGED: Outcome = { changed: true, effect: 'applied', warning: null };
+const UNCHANGED: Outcome = { changed: false, effect: 'ignored', warning: null };
+const AFTER_THE_END: Outcome = {
+  changed: false,
+  effect: 'applied',
+  warning: 'event for a cell that is already destroyed',
+};
 
 const NO_CELLS: ReadonlySet<Cell> = new Set();
 
@@ -59,7 +70,7 @@ export function evolve(state: ProjectionState, seq: Position, fact: Fact): Outco
     case 'cell':
       return applyCell(state, seq, fact);
     case 'none':
-      return fact.warning === null ? UNCHANGED : { changed: false, warning: fact.warning };
+      return fact.warning === null ? UNCHANGED : { changed: false, effect: 'skipped', warning: fact.warning };
   }
 }
 

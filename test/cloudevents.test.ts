@@ -218,7 +218,7 @@ describe('events of our own', () => {
         const what = { phase: to, formationName, reason: reason || null, failedCellIds, document: dense };
         const view = new View().apply(formationEventText({ ...EVENT, ...what }));
         const formation = view.state.formations.get(ID);
-        expect(view.outcomes).toEqual([{ changed: true, warning: null }]);
+        expect(view.outcomes).toEqual([{ changed: true, effect: 'applied', warning: null }]);
         expect(formation).toMatchObject({
           name: formationName,
           phase: to,

@@ -41,7 +41,13 @@ interface Asked {
 function requestOf({ method, path, headers = {}, body, streamed = false }: Asked): Request {
   const bytes = typeof body === 'string' ? encodeUtf8(body) : body;
   const length = bytes === undefined || streamed ? null : String(bytes.byteLength);
-  const all = { authorization: `Bearer ${TOKEN}`, 'content-length': length, ...headers };
+  // An id of the client's, or each answer would have another.
+  const all = {
+    authorization: `Bearer ${TOKEN}`,
+    'content-length': length,
+    'x-request-id': 'same',
+    ...headers,
+  };
   const sent = Object.entries(all).filter((header): header is [string, string] => header[1] !== null);
   const init = { method, headers: sent };
   if (bytes === undefined) return new Request(ORIGIN + path, init);

@@ -30,7 +30,7 @@ describe('formations', () => {
       .when(phase(ID, to))
       .thenView((view, [outcome]) => {
         expect(view.formation(ID)).toMatchObject({ status, phase: shown });
-        expect(outcome).toEqual({ changed: true, warning: null });
+        expect(outcome).toEqual({ changed: true, effect: 'applied', warning: null });
         const formation = view.state.formations.get(ID);
         expect(formation && [statusOf(formation), isLive(formation)]).toEqual([status, live]);
       });

@@ -6,6 +6,7 @@ import { CORS_HEADERS } from '../../src/http.ts';
 import { MAX_SLICE_PAUSE_MS, WATCHDOG_INTERVAL_MS } from '../../src/limits.ts';
 import type { FeedConnection, UpgradeSocket } from '../../src/ports.ts';
 import { CLOSE } from '../../src/problems.ts';
+import { REQUEST_ID_HEADER } from '../../src/request-log.ts';
 import { asksForWebSocket } from '../../src/routes/feed.ts';
 import { messageBytes } from '../../src/utf8.ts';
 import { answerClose, isOpen, sessionOf, toFeedSocket } from './feed-socket.ts';
@@ -162,12 +163,13 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
     clearTimeout(timer);
   }
 
-  readonly #upgrade: UpgradeSocket = (onOpen, protocol) => {
+  readonly #upgrade: UpgradeSocket = (onOpen, protocol, requestId) => {
     const { 0: theirs, 1: ours } = createSocketPair();
     this.ctx.acceptWebSocket(ours);
     this.#connections.set(ours, onOpen(toFeedSocket(ours)));
     return switchProtocols(theirs, {
       ...CORS_HEADERS,
+      [REQUEST_ID_HEADER]: requestId,
       ...(protocol === null ? {} : { 'sec-websocket-protocol': protocol }),
     });
   };

@@ -11,6 +11,7 @@ import { NatsEventLog } from '../../src/nats-event-log.ts';
 import { connectWebSocket } from '../../src/nats-websocket.ts';
 import type { Clock, Log } from '../../src/ports.ts';
 import { toBody } from './runtime.ts';
+import { createRequestLog } from '../../src/request-log.ts';
 import type { Settings } from './settings.ts';
 import { SqlCheckpointStore, type SqlCheckpointStorage } from './sql-checkpoint-store.ts';
 
@@ -58,7 +59,7 @@ export class ObjectServer {
 
   /** `nextSlice` is awaited between slices of a long replay. */
   static create(
-    { config, logger, gitSha }: Settings,
+    { config, logger, writeLine, gitSha }: Settings,
     storage: SqlCheckpointStorage,
     nextSlice: () => Promise<void>,
   ): ObjectServer {
@@ -87,6 +88,7 @@ export class ObjectServer {
       authenticator: createAuthenticator(config.apiToken, config.operatorId),
       clock,
       logger,
+      requestLog: createRequestLog(config.logLevel, writeLine),
       build: { gitSha },
       holdWhileStartingMs: HOLD_WHILE_STARTING_MS,
       toBody,

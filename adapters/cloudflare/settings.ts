@@ -10,6 +10,8 @@ import type { WorkerEnvironment } from './runtime.ts';
 export interface Settings {
   readonly config: Config;
   readonly logger: Log;
+  /** Writes a line of the log. */
+  readonly writeLine: (line: string) => void;
   readonly gitSha: string | null;
 }
 
@@ -25,7 +27,7 @@ export function readSettings(environment: WorkerEnvironment): Settings | null {
   try {
     const config = parseConfig(variables, { tcp: false, brokerRequired: true, ownCheckpoint: true });
     const gitSha = variables['CELLOS_SERVER_GIT_SHA'] || null;
-    return { config, logger: createLogger(config.logLevel, writeLine), gitSha };
+    return { config, logger: createLogger(config.logLevel, writeLine), writeLine, gitSha };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     logConfigError(error, variables, writeLine);

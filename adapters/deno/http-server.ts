@@ -4,6 +4,7 @@ import type { Config } from '../../src/config.ts';
 import { CORS_HEADERS, problemResponse } from '../../src/http.ts';
 import { HEARTBEAT_INTERVAL_MS } from '../../src/limits.ts';
 import type { UpgradeSocket } from '../../src/ports.ts';
+import { REQUEST_ID_HEADER } from '../../src/request-log.ts';
 import { asksForWebSocket } from '../../src/routes/feed.ts';
 import type { Listener } from '../process/server.ts';
 import { connectFeed } from './feed-socket.ts';
@@ -16,9 +17,10 @@ export async function listen(app: ServerApp, { host, port }: Config['bind']): Pr
   const webSockets = new Set<Promise<void>>();
   const upgradeOf =
     (request: Request): UpgradeSocket =>
-    (onOpen, protocol) => {
+    (onOpen, protocol, requestId) => {
       const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout: IDLE_TIMEOUT });
       for (const [name, value] of Object.entries(CORS_HEADERS)) response.headers.set(name, value);
+      response.headers.set(REQUEST_ID_HEADER, requestId);
       // Deno 2.9 does not find a protocol in a list without blanks behind its commas, which is as good.
       if (protocol !== null) response.headers.set('sec-websocket-protocol', protocol);
       const closed = connectFeed(socket, onOpen).then(() => void webSockets.delete(closed));

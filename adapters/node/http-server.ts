@@ -16,6 +16,7 @@ import { CORS_HEADERS, problemResponse } from '../../src/http.ts';
 import { MAX_INBOUND_MESSAGE_BYTES, MAX_INBOUND_PER_SWEEP } from '../../src/limits.ts';
 import type { UpgradeSocket } from '../../src/ports.ts';
 import { ProblemError, type ProblemOptions } from '../../src/problems.ts';
+import { REQUEST_ID_HEADER } from '../../src/request-log.ts';
 import type { Listener } from '../process/server.ts';
 import { connectFeed } from './feed-socket.ts';
 
@@ -125,15 +126,18 @@ function createHttpServer(app: ServerApp): NodeHttpServer {
     handleProtocols: (offered) => (offered.has(FEED_PROTOCOL) ? FEED_PROTOCOL : false),
   };
   const webSocketServer = new WebSocketServer(options);
-  webSocketServer.on('headers', (headers) => {
+  const requestIds = new WeakMap<IncomingMessage, string>();
+  webSocketServer.on('headers', (headers, incoming) => {
+    headers.push(`${REQUEST_ID_HEADER}: ${requestIds.get(incoming)}`);
     for (const [name, value] of Object.entries(CORS_HEADERS)) headers.push(`${name}: ${value}`);
   });
   server.on('upgrade', (incoming: IncomingMessage, socket: Duplex, head: Buffer) => {
     // A client that leaves now must not end the process.
     socket.on('error', () => {});
     let upgraded = false;
-    const upgrade: UpgradeSocket = (onOpen) => {
+    const upgrade: UpgradeSocket = (onOpen, _protocol, requestId) => {
       upgraded = true;
+      requestIds.set(incoming, requestId);
       webSocketServer.handleUpgrade(incoming, socket, head, (webSocket) => {
         webSockets.add(socket);
         socket.on('close', () => webSockets.delete(socket));

@@ -18,5 +18,6 @@ await runServer({
   writeLine: (line) => void process.stderr.write(`${line}\n`),
   listen,
   onSignal: (signal, run) => void process.on(signal, run),
+  onExit: (run) => void process.on('exit', run),
   exit: (code) => process.exit(code),
 });

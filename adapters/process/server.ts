@@ -19,6 +19,8 @@ import { toConnectionOptions } from '../../src/nats-connection.ts';
 import { NatsEventLog } from '../../src/nats-event-log.ts';
 import type { LinkOptions } from '../../src/nats-link.ts';
 import type { Clock, Log } from '../../src/ports.ts';
+import { createRequestLog } from '../../src/request-log.ts';
+import { LineWriter } from './line-writer.ts';
 import { openCheckpointStore } from './checkpoint-store.ts';
 
 /** A stop in order takes less; whatever is left then is cut, so that the contract's 5 s hold. */
@@ -41,11 +43,13 @@ export interface ProcessHost {
   readonly capabilities: ConfigCapabilities;
   readonly connector: (broker: BrokerConfig) => LinkOptions['connect'];
   readonly clock: Clock;
-  /** Writes a line to stderr; never throws. */
+  /** Writes a line, or several with line feeds between them, to stderr; never throws. */
   readonly writeLine: (line: string) => void;
   /** Rejects when nothing can be listened on there; an error for a taken port has the code EADDRINUSE. */
   readonly listen: (app: ServerApp, bind: Config['bind']) => Promise<Listener>;
   readonly onSignal: (signal: Signal, run: () => void) => void;
+  /** The process ends, for whatever reason it knows of. */
+  readonly onExit: (run: () => void) => void;
   readonly exit: (code: number) => never;
   /** How fast its sockets are handed frames; by default as fast as they come. */
   readonly pace?: PaceLimits;
@@ -55,7 +59,9 @@ export interface ProcessHost {
 export async function runServer(host: ProcessHost): Promise<void> {
   const { clock, pace = UNPACED } = host;
   const config = await orExit(host, () => parseConfig(host.environment, host.capabilities));
-  const logger = createLogger(config.logLevel, host.writeLine);
+  const lines = new LineWriter(host.writeLine, clock);
+  host.onExit(() => lines.flush());
+  const logger = createLogger(config.logLevel, (line) => lines.write(line));
   const link: LinkOptions = {
     connect: host.connector(config.broker),
     connection: toConnectionOptions(config.broker),
@@ -78,6 +84,7 @@ export async function runServer(host: ProcessHost): Promise<void> {
     authenticator: createAuthenticator(config.apiToken, config.operatorId),
     clock,
     logger,
+    requestLog: createRequestLog(config.logLevel, (line) => lines.writeSoon(line)),
     build: { gitSha: host.environment['CELLOS_SERVER_GIT_SHA'] || null },
   });
 

@@ -49,7 +49,8 @@ export function feedRoutes(register: Register, answer: Answer): void {
     const protocol = protocols.includes(FEED_PROTOCOL) ? FEED_PROTOCOL : null;
     return answer(c, ({ controlPlane: { feed } }) => {
       requireRoom(feed);
-      return upgrade((socket) => feed.open(socket, request), protocol);
+      c.env.outcome = 'upgraded';
+      return upgrade((socket) => feed.open(socket, request), protocol, c.env.id);
     });
   });
 }

@@ -7,6 +7,7 @@ import type { ControlPlane } from '../control-plane.ts';
 import { type EntityTags, isWeakMatch, readConditionOf, writeConditionOf } from '../entity-tags.ts';
 import { json, notModified, type ResponseBody } from '../http.ts';
 import { idempotencyKeyOf, markOf } from '../idempotency.ts';
+import type { MetricsFormat } from '../metrics.ts';
 import type { Clock, UpgradeSocket } from '../ports.ts';
 import { ProblemError } from '../problems.ts';
 import { excerpt } from '../text.ts';
@@ -15,14 +16,18 @@ import type { Writer } from '../writer.ts';
 import { type MethodOf, routeAt, routerPath, type RouterPath, ROUTES, type Template } from './table.ts';
 
 export interface RequestBindings {
-  /** Who asks. */
-  readonly operator: string;
+  /** What the client, the answer and the log know it by. */
+  readonly id: string;
+  /** Who asks; null until that is known, which it is for every handler. */
+  operator: string | null;
   /** Accepts the WebSocket of this request; null when it is no upgrade. */
   readonly upgrade: UpgradeSocket | null;
   /** What is routed on: hono decodes parameters once, and finds them in the one spelling that survives that. */
-  readonly path: string;
+  path: string;
   /** The route that answers, once it is found; it names the request where requests are counted. */
   route: Template | null;
+  /** Whether the answer is a socket, or another server's. */
+  outcome: 'answered' | 'upgraded' | 'forwarded';
 }
 
 export type App = Hono<{ Bindings: RequestBindings }>;
@@ -37,6 +42,8 @@ export interface Server {
   readonly version: string;
   /** Bytes of any size as the runtime sends them best. */
   readonly toBody: (bytes: Uint8Array<ArrayBuffer>) => ResponseBody;
+  /** The body of GET /metrics. */
+  readonly metrics: (format: MetricsFormat) => Promise<string>;
 }
 
 /**
@@ -103,7 +110,8 @@ export async function writeContext(
 ): Promise<WriteContext> {
   const { method, path } = c.req;
   return {
-    operator: c.env.operator,
+    // There is one by now.
+    operator: c.env.operator ?? '',
     traceparent: parseTraceparent(c.req.raw.headers.get('traceparent')),
     mark: key === null ? null : await markOf(key, { method, path, body }),
   };

@@ -21,6 +21,9 @@ export const ROUTES = [
   { template: '/v1/events', methods: ['GET'] },
   { template: '/v1/version', methods: ['GET'] },
   { template: '/ws/events', methods: ['GET'] },
+  { template: '/livez', methods: ['GET'] },
+  { template: '/readyz', methods: ['GET'] },
+  { template: '/metrics', methods: ['GET'] },
 ] as const satisfies readonly Route[];
 
 export type Template = (typeof ROUTES)[number]['template'];

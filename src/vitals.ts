@@ -1,0 +1,30 @@
+// What the control plane notes of its own life for those who look after it: numbers since it was made, written as things happen
+// and read when somebody asks.
+import type { Effect } from './projection.ts';
+
+export class Vitals {
+  /** Entries of the log by what became of them, those of replays included. */
+  readonly events: Record<Effect, number> = { applied: 0, ignored: 0, skipped: 0 };
+  /** Whether the log can be reached, as far as is known. */
+  isConnected = false;
+  /** How often the continuous read of the log was opened: the first time, and after each loss. */
+  opens = 0;
+  /** How long the last catching up with the log took, from its opening; null before the first. */
+  catchUpMs: number | null = null;
+
+  #lostReason: string | null = null;
+
+  opened(): void {
+    this.#lostReason = null;
+    this.isConnected = true;
+    this.opens++;
+  }
+
+  /** Whether that is news: each attempt to connect reports, mostly the same. */
+  lost(reason: string): boolean {
+    const isNews = reason !== this.#lostReason;
+    this.#lostReason = reason;
+    this.isConnected = false;
+    return isNews;
+  }
+}
