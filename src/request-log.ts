@@ -11,7 +11,7 @@ export const REQUEST_ID_HEADER = 'x-request-id';
 const REQUEST_ID = new RegExp(`^[!-~]{1,${MAX_REQUEST_ID_CHARACTERS}}$`);
 
 /** What is known of a request when it has been answered. */
-export interface AnsweredRequest {
+interface AnsweredRequest {
   readonly id: string;
   /** Null when nobody was let in. */
   readonly operator: string | null;
