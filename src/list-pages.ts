@@ -38,17 +38,19 @@ export interface PageRequest extends PagedList {
   readonly place: Place | null;
 }
 
-/** Null when the whole list is asked for. Throws 400 for a limit that is no number, and for a token that is not of this list. */
+/**
+ * Null when the whole list is asked for. An empty token is none: it is what a loop begins with. Throws 400 for a limit that is no
+ * number, and for a token that is not of this list.
+ */
 export function parsePage(
   paged: PagedList,
-  query: { readonly limit?: string | undefined; readonly continue?: string | undefined },
+  { limit, continue: token = '' }: { readonly limit?: string; readonly continue?: string },
 ): PageRequest | null {
-  if (query.limit === undefined && query.continue === undefined) return null;
+  if (limit === undefined && token === '') return null;
   return {
     ...paged,
-    limit:
-      query.limit === undefined ? undefined : Math.min(parseUnsigned('limit', query.limit), MAX_LIST_RECORDS),
-    place: query.continue === undefined ? null : parseToken(query.continue, paged),
+    limit: limit === undefined ? undefined : Math.min(parseUnsigned('limit', limit), MAX_LIST_RECORDS),
+    place: token === '' ? null : parseToken(token, paged),
   };
 }
 
@@ -57,7 +59,7 @@ export function requireEpoch(place: Place | null, epoch: string | null): void {
   if (place === null || place.epoch === epoch) return;
   throw new ProblemError(
     'ws/epoch-changed',
-    'the event store was replaced since "continue" was handed out: begin with the first page',
+    'query parameter "continue" is of an event store that is not the present one: begin with the first page',
     { extensions: { epoch } },
   );
 }

@@ -106,8 +106,10 @@ describe.each([nodeTarget, workerdTarget])('on $name', (target) => {
       await expectRebuilt(cells, epoch);
     });
 
-    test('LOG-11 deleted and recreated at once, with more events than before', async () => {
+    test('LOG-11 HTTP-64 deleted and recreated at once, with more events than before', async () => {
       const { feeds, epoch } = await begin();
+      const { link } = (await server.http.get('/v1/cells?limit=5')).headers;
+      const nextPage = String(link).slice(1, String(link).indexOf('>'));
       await deleteStream();
       await createStream();
       const cells = Array.from({ length: 30 }, () => unique('new'));
@@ -116,6 +118,8 @@ describe.each([nodeTarget, workerdTarget])('on $name', (target) => {
       await expectRebuilt(cells, epoch);
       // Nothing of the new stream went to sessions of the old one.
       expect(feeds.map((feed) => feed.sequences.length)).toEqual([0, OLD_EVENTS]);
+      // Nor do pages of the new one follow on those of the old.
+      expectProblem(await server.http.get(nextPage), 'ws/epoch-changed', { names: ['continue'] });
     });
 
     test('LOG-11 recreated while the broker was out of reach', async () => {

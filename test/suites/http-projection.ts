@@ -6,7 +6,9 @@ import {
   LEGACY_FORMATION,
   STARTED,
   cellStarted,
+  flatDocument,
   formationEvent,
+  supervisorRun,
   unique,
 } from '../support/events.ts';
 import { expectProblem } from '../support/http-client.ts';
@@ -160,6 +162,51 @@ export function projectionSuite(rig: () => Rig): void {
       created_at: first,
       updated_at: second,
       cells: [],
+    });
+  });
+
+  test('PRJ-19 PRJ-20 PRJ-21 HTTP-23 what clients show of a formation that runs, fails and is deleted', async () => {
+    const name = unique();
+    const submitted = await rig().http.post('/v1/formations', flatDocument(name));
+    const { id } = JSON.parse(submitted.text) as { id: string };
+    const [lead, worker] = [`${name}-lead`, `${name}-worker`];
+    const correlation = { formationId: id };
+    await rig().publish(
+      ...supervisorRun(lead, { correlation }),
+      cellStarted(worker, { correlation, runId: 'run' }, { time: 'T' }),
+    );
+    const degraded = { state: 'degraded', reason: 'worker is late', failed_cells: [worker] };
+    expect((await rig().http.post(`/v1/formations/${id}/status`, degraded)).status).toBe(204);
+
+    const record = await formation(id);
+    const cells = await rig().http.read<Row[]>(`/v1/cells?formation=${name}`);
+    expect(cells).toMatchObject([
+      { id: lead, state: 'destroyed', formation_id: id, outcome: 'succeeded', exit_code: 0 },
+      { id: worker, state: 'running', formation_id: id, run_id: 'run', created_at: 'T', started_at: 'T' },
+    ]);
+    for (const key of ['created_at', 'started_at', 'finished_at', 'destroyed_at', 'run_id', 'spec_id'])
+      expect(cells[0]?.[key], key).toBeTypeOf('string');
+    expect(record).toMatchObject({ name, status: 'RUNNING', phase: 'DEGRADED', cells });
+    expect(record).toMatchObject({ reason: degraded.reason, failed_cells: [worker] });
+    expect(Date.parse(record['updated_at'] as string)).toBeGreaterThanOrEqual(
+      Date.parse(record['created_at'] as string),
+    );
+    // By every way that a client takes to it.
+    expect(await formation(name)).toEqual(record);
+    expect(await formation(`by-name/${name}`)).toEqual(record);
+    expect((await rig().snapshot()).formations).toContainEqual(record);
+    for (const cell of cells) expect(await rig().http.read(`/v1/cells/${cell['id']}`)).toEqual(cell);
+
+    expect((await rig().http.send('DELETE', `/v1/formations/by-name/${name}`)).status).toBe(204);
+    const { reason, failed_cells: _, ...kept } = record;
+    const deleted = await formation(id);
+    expect(reason).not.toBe(deleted['reason']);
+    expect(deleted).toEqual({
+      ...kept,
+      status: 'FAILED',
+      phase: 'FAILED',
+      reason: 'deleted by operator',
+      updated_at: expect.any(String),
     });
   });
 

@@ -10,6 +10,7 @@ import { edgeSuite } from './http-edge.ts';
 import { eventsSuite } from './http-events.ts';
 import { formationChangesSuite } from './http-formation-changes.ts';
 import { formationsSuite } from './http-formations.ts';
+import { pagesSuite } from './http-pages.ts';
 import { cellProjectionSuite } from './http-projection-cells.ts';
 import { projectionSuite } from './http-projection.ts';
 import { repeatsSuite } from './http-repeats.ts';
@@ -32,6 +33,7 @@ export function httpSuite(target: Target, capabilities: Capabilities): void {
     describe('repeated requests', () => repeatsSuite(rig));
     describe('cursors and entity tags', () => validatorsSuite(rig));
     describe('cells', () => cellsSuite(rig));
+    describe('pages', () => pagesSuite(rig));
     describe('formation events', () => projectionSuite(rig));
     describe('cell events', () => cellProjectionSuite(rig));
     describe('events', () => eventsSuite(rig));

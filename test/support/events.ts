@@ -91,8 +91,8 @@ export function kubectlDocument(name: string): {
  * What a real supervisor publishes for one cell, in its order and with its spellings; one subject, no `subject`
  * attribute, extension attributes, a `time` that is null.
  */
-export function supervisorRun(cellId: string): CloudEvent[] {
-  const run = { cellId, runId: 'run-local-001', specId: 'hello-spec' };
+export function supervisorRun(cellId: string, data: Record<string, unknown> = {}): CloudEvent[] {
+  const run = { cellId, runId: 'run-local-001', specId: 'hello-spec', ...data };
   const OBSERVED = 'dev.cellos.events.cell.observability.v1.';
   return [
     event('dev.cellos.events.cell.host.v1.baseline-attestation', { signed: false }, { time: null }),
