@@ -97,9 +97,9 @@ export class ServerProcess {
     child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#stderr += text));
   }
 
-  /** Starts a server on a free port; resolves at once, whatever becomes of it. */
-  static async spawn(target: Target, environment: Environment): Promise<ServerProcess> {
-    const port = await findFreePort();
+  /** Starts a server, on a free port unless one is named; resolves at once, whatever becomes of it. */
+  static async spawn(target: Target, environment: Environment, at?: number): Promise<ServerProcess> {
+    const port = at ?? (await findFreePort());
     const child = target.spawn({
       CELLOS_SERVER_BIND: `127.0.0.1:${port}`,
       CELLOS_SERVER_API_TOKEN: TOKEN,
@@ -110,8 +110,8 @@ export class ServerProcess {
   }
 
   /** Starts a server and waits until it answers requests with something else than 503. */
-  static async start(target: Target, environment: Environment): Promise<ServerProcess> {
-    const server = await ServerProcess.spawn(target, environment);
+  static async start(target: Target, environment: Environment, at?: number): Promise<ServerProcess> {
+    const server = await ServerProcess.spawn(target, environment, at);
     try {
       await server.whenReady();
     } catch (error) {

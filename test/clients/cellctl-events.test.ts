@@ -1,0 +1,97 @@
+// What the real cellctl follows: the events of everything, of a formation, of a cell.
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Cellctl, parseEventLine } from '../support/cellctl.ts';
+import {
+  COMMAND_COMPLETED,
+  DESTROYED,
+  FORMATION,
+  STARTED,
+  cellStarted,
+  flatDocument,
+  unique,
+} from '../support/events.ts';
+import { findCellctl, requireClients } from '../support/real-clients.ts';
+import { FINISHED_AT, STARTED_AT, startFormation, submitFormation } from '../support/running-formation.ts';
+import { nodeTarget, useRig } from '../support/server-process.ts';
+import { until } from '../support/wait.ts';
+
+const cellctl = await findCellctl();
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+
+function linesOf(output: string): string[] {
+  return output.split('\n').filter((line) => line !== '');
+}
+
+function belongsTo(data: unknown, formationId: string): boolean {
+  return (data as { formationId?: string }).formationId === formationId;
+}
+
+test('CTL-1 events and logs of the real cellctl', (context) => requireClients(context, cellctl));
+
+describe.runIf(cellctl.found)('cellctl', () => {
+  const rig = useRig(nodeTarget);
+  let user: Cellctl;
+  beforeAll(async () => {
+    if (cellctl.found) user = await Cellctl.create(cellctl.path, rig().http);
+  });
+  afterAll(() => user.remove());
+
+  describe('events', () => {
+    test('CTL-12 the retained events, from a sequence on and page by page', async () => {
+      const since = await rig().broker.lastSequence();
+      const { name, id, done } = await startFormation(rig());
+      const all = await user.run(['events', '--since', `${since}`]);
+      expect(all).toMatchObject({ code: 0, stderr: '' });
+      const events = linesOf(all.stdout).map(parseEventLine);
+      expect(events.map(({ type }) => type)).toEqual([
+        `${FORMATION}created`,
+        STARTED,
+        STARTED,
+        COMMAND_COMPLETED,
+        DESTROYED,
+      ]);
+      expect(events[0]).toMatchObject({
+        time: expect.stringMatching(TIME),
+        data: { formationId: id, formationName: name, cellCount: 2, document: flatDocument(name) },
+      });
+      expect(events.at(-1)).toMatchObject({ time: FINISHED_AT, data: { cellId: done, outcome: 'failed' } });
+      const page = await user.run(['events', '--since', `${since + 1}`, '--limit', '2']);
+      expect(linesOf(page.stdout)).toEqual(linesOf(all.stdout).slice(1, 3));
+    });
+
+    test('CTL-13 --follow prints what is published from then on, at once and in order', async () => {
+      const follower = user.follow('events', '--follow');
+      try {
+        // It says nothing when it is connected: publish until it shows something.
+        await until(
+          async () => {
+            await rig().publish(cellStarted('early'));
+            return follower.lines.length > 0;
+          },
+          { what: 'the first line', pollMs: 50 },
+        );
+        const name = unique();
+        const id = await submitFormation(rig(), name);
+        const cells = Array.from({ length: 50 }, () => unique('cell'));
+        await rig().publish(
+          ...cells.map((cell) => cellStarted(cell, { formationId: id }, { time: STARTED_AT })),
+        );
+        const events = await until(
+          () => {
+            const parsed = follower.lines.map(parseEventLine);
+            return parsed.filter(({ data }) => belongsTo(data, id)).length === 51 && parsed;
+          },
+          { what: '51 events' },
+        );
+        const [created, ...started] = events.filter(({ data }) => belongsTo(data, id));
+        expect(created).toMatchObject({ type: `${FORMATION}created`, data: { formationName: name } });
+        expect(started.map(({ data }) => (data as { cellId: string }).cellId)).toEqual(cells);
+        expect(started.every(({ time, type }) => time === STARTED_AT && type === STARTED)).toBe(true);
+        expect(follower.hasExited).toBe(false);
+      } finally {
+        await follower.stop();
+      }
+    });
+  });
+});
