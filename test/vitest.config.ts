@@ -20,6 +20,7 @@ const LONGEST = [
   'adapters/deno',
   'adapters/node',
   'faults/',
+  'clients/webui',
 ];
 
 class LongestFirst extends BaseSequencer {
