@@ -1,7 +1,7 @@
 // The entry point on Cloudflare Workers. The Worker refuses what the request alone shows to be wrong; the rest goes to the one
 // Durable Object, which is not woken for less.
 import type { ObjectNamespace, WorkerEnvironment } from './cloudflare/runtime.ts';
-import { createAuthenticator } from '../src/auth.ts';
+import { createAccess } from '../src/access.ts';
 import { createGate, type Gate } from '../src/gate.ts';
 import { createRequestLog } from '../src/request-log.ts';
 import { misconfigured, readSettings } from './cloudflare/settings.ts';
@@ -22,7 +22,7 @@ function gateOf(environment: WorkerEnvironment): Gate | null {
   if (settings === null) return null;
   const { config, logger, writeLine } = settings;
   const gate = createGate({
-    authenticator: createAuthenticator(config.apiToken, config.operatorId),
+    access: createAccess(config.access, Date),
     logger,
     requestLog: createRequestLog(config.logLevel, writeLine),
     forward: (request) => namespace.getByName(OBJECT_NAME).fetch(request),
@@ -33,6 +33,8 @@ function gateOf(environment: WorkerEnvironment): Gate | null {
 
 export default {
   fetch(request: Request, environment: WorkerEnvironment): Response | Promise<Response> {
-    return gateOf(environment)?.fetch(request) ?? misconfigured();
+    // Cloudflare says who the client is, and lets no client say so.
+    const address = request.headers.get('cf-connecting-ip');
+    return gateOf(environment)?.fetch(request, address) ?? misconfigured();
   },
 };

@@ -3,7 +3,7 @@
 // middleware chain costs more than most answers here. gate.ts has the same way in, and forwards where this answers.
 import { Hono } from 'hono';
 
-import type { Authenticator } from './auth.ts';
+import type { Access } from './access.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { preflight, problemResponse } from './http.ts';
 import { MIN_CURSOR_TIMEOUT_MS } from './limits.ts';
@@ -33,7 +33,7 @@ import { Writer } from './writer.ts';
 
 export interface AppOptions {
   readonly controlPlane: ControlPlane;
-  readonly authenticator: Authenticator;
+  readonly access: Access;
   readonly clock: Clock;
   readonly logger: Log;
   /** Told of every request; default: nobody is. */
@@ -46,12 +46,19 @@ export interface AppOptions {
 }
 
 export interface ServerApp {
-  /** Answers one request; `upgrade` accepts its WebSocket and is null when the request asks for none. */
-  readonly fetch: (request: Request, upgrade?: UpgradeSocket | null) => Response | Promise<Response>;
+  /**
+   * Answers one request; `upgrade` accepts its WebSocket and is null when the request asks for none. `address` is the client's, by which
+   * failed logins are limited; null where it is not known, or where somebody in front has done so.
+   */
+  readonly fetch: (
+    request: Request,
+    upgrade?: UpgradeSocket | null,
+    address?: string | null,
+  ) => Response | Promise<Response>;
 }
 
 export function createApp(options: AppOptions): ServerApp {
-  const { controlPlane, authenticator, clock, logger, build, holdWhileStartingMs: holdMs } = options;
+  const { controlPlane, access, clock, logger, build, holdWhileStartingMs: holdMs } = options;
   const { requestLog = null } = options;
   const requests = new RequestMetrics();
   const metrics = new ServerMetrics(controlPlane, clock, build);
@@ -67,7 +74,7 @@ export function createApp(options: AppOptions): ServerApp {
     },
   };
   return createEntrance({
-    authenticator,
+    access,
     logger,
     onAnswered(request, method, status, ms) {
       requests.count(request.route, method, status, ms / 1000);
@@ -80,7 +87,7 @@ export function createApp(options: AppOptions): ServerApp {
 }
 
 export interface EntranceOptions {
-  readonly authenticator: Authenticator;
+  readonly access: Access;
   readonly logger: Log;
   /** Told of every request that was not forwarded. */
   readonly onAnswered?: RequestLog | null;
@@ -93,7 +100,7 @@ export interface EntranceOptions {
 
 /** The way from a request to `answer`: every refusal that needs no view is made on it, once for server and gate. */
 export function createEntrance(options: EntranceOptions): ServerApp {
-  const { authenticator, logger, onAnswered = null, notReady, hold, answer } = options;
+  const { access, logger, onAnswered = null, notReady, hold, answer } = options;
   const idOf = createRequestIds();
   const app = new Hono<{ Bindings: RequestBindings }>({
     getPath: (request, context) => context?.env?.path ?? request.url,
@@ -117,22 +124,20 @@ export function createEntrance(options: EntranceOptions): ServerApp {
     return problemResponse(problem);
   });
 
-  const enter = (request: Request, bindings: RequestBindings): Response | Promise<Response> => {
+  const enter = (
+    request: Request,
+    bindings: RequestBindings,
+    address: string | null,
+  ): Response | Promise<Response> => {
     if (request.method === 'OPTIONS') return preflight();
-    const { headers } = request;
     const { path: rawPath } = bindings;
     const isFeed = bindings.upgrade !== null && rawPath === FEED_PATH;
-    bindings.operator = isFeed ? authenticator.upgrade(headers) : authenticator.request(headers);
-    if (bindings.operator === null) {
-      return problemResponse(
-        new ProblemError('unauthorized', 'the bearer token is missing or not valid', {
-          headers: { 'www-authenticate': 'Bearer' },
-        }),
-      );
-    }
+    const { principal, refusal } = access.admit(request, isFeed, address);
+    if (principal !== null) bindings.operator = principal.operator;
+    if (refusal !== null) return problemResponse(refusal);
     const route = () => {
-      const refusal = notReady();
-      if (refusal !== null && !isProbe(rawPath)) return problemResponse(refusal);
+      const unready = notReady();
+      if (unready !== null && !isProbe(rawPath)) return problemResponse(unready);
       const path = canonicalPath(rawPath);
       if (path === null) return problemResponse(new ProblemError('bad-request', 'the path is not UTF-8'));
       bindings.path = path;
@@ -142,7 +147,7 @@ export function createEntrance(options: EntranceOptions): ServerApp {
   };
 
   return {
-    fetch(request, upgrade = null) {
+    fetch(request, upgrade = null, address = null) {
       const startedAt = performance.now();
       const bindings: RequestBindings = {
         id: idOf(request.headers),
@@ -162,7 +167,7 @@ export function createEntrance(options: EntranceOptions): ServerApp {
         onAnswered?.(bindings, request.method, status, performance.now() - startedAt);
         return response;
       };
-      const response = enter(request, bindings);
+      const response = enter(request, bindings, address);
       return response instanceof Promise ? response.then(leave) : leave(response);
     },
   };

@@ -1,11 +1,13 @@
 // The CELLOS_* environment as one checked value (contract, section 8). What a runtime can do, such as reading a file or
 // speaking TCP to the broker, is handed in; messages name the variable and what it should be.
+import { type AccessConfig, parseAccess } from './access-config.ts';
+import { ConfigError, type Environment, valueOf } from './environment.ts';
 import { MAX_CONFIGURED_RING_BYTES, MAX_CONFIGURED_SESSIONS, MAX_SESSIONS } from './limits.ts';
 import { createLogger, type LogLevel, parseLogLevel } from './logger.ts';
 import { percentDecode } from './query.ts';
 import { excerpt } from './text.ts';
 
-export type Environment = Readonly<Record<string, string | undefined>>;
+export { ConfigError, type Environment };
 
 export interface BrokerConfig {
   readonly transport: 'websocket' | 'tcp';
@@ -22,8 +24,7 @@ export interface Config {
   readonly bind: { readonly host: string; readonly port: number };
   readonly broker: BrokerConfig;
   readonly replicas: number;
-  readonly apiToken: string;
-  readonly operatorId: string;
+  readonly access: AccessConfig;
   readonly skipReplay: boolean;
   readonly checkpoint: CheckpointConfig;
   /** Open sessions of the feed. */
@@ -51,17 +52,6 @@ export interface ConfigCapabilities {
   readonly readTextFile?: (path: string) => string;
 }
 
-/** A variable that keeps the server from starting. */
-export class ConfigError extends Error {
-  readonly variable: string;
-
-  constructor(variable: string, message: string) {
-    super(`${variable} ${message}`);
-    this.name = 'ConfigError';
-    this.variable = variable;
-  }
-}
-
 /** Tells the operator which variable it is, also where the log is switched off. */
 export function logConfigError(
   { message, variable }: ConfigError,
@@ -71,8 +61,6 @@ export function logConfigError(
   const level = logLevelOf(environment);
   createLogger(level === 'off' ? 'error' : level, writeLine).error(message, { variable });
 }
-
-const DEFAULT_OPERATOR = 'bearer-token-operator';
 
 /** Ignoring a demand for signatures would project what the operator wants kept out. */
 const NOT_YET_SUPPORTED = [
@@ -84,14 +72,8 @@ const NOT_YET_SUPPORTED = [
 
 /** Throws ConfigError for the first variable that does not fit. */
 export function parseConfig(environment: Environment, capabilities: ConfigCapabilities): Config {
-  const value = (name: string) => {
-    const text = environment[name]?.trim();
-    return text === undefined || text === '' ? null : text;
-  };
-  const apiToken = value('CELLOS_SERVER_API_TOKEN');
-  if (apiToken === null) {
-    throw new ConfigError('CELLOS_SERVER_API_TOKEN', 'is not set: every request needs a bearer token');
-  }
+  const value = (name: string) => valueOf(environment, name);
+  const access = parseAccess(environment, capabilities.readTextFile);
   for (const name of NOT_YET_SUPPORTED) {
     const isOff = name === 'CELLOS_EVENT_REQUIRE_SIGNED' && !/^(?:1|true|yes|on)$/i.test(value(name) ?? '');
     if (value(name) !== null && !isOff)
@@ -105,8 +87,7 @@ export function parseConfig(environment: Environment, capabilities: ConfigCapabi
     bind: parseBind(value('CELLOS_SERVER_BIND') ?? '127.0.0.1:8080'),
     broker: parseBroker(broker, value('CELLOS_NATS_CREDS'), capabilities),
     replicas: parseReplicas(value('CELLOS_STREAM_REPLICAS') ?? '1'),
-    apiToken,
-    operatorId: value('CELLOS_SERVER_OPERATOR_ID') ?? DEFAULT_OPERATOR,
+    access,
     skipReplay: skip === '1' || skip === 'true',
     checkpoint: parseCheckpoint(value('CELLOS_SERVER_CHECKPOINT'), capabilities),
     maxSessions: whole('CELLOS_SERVER_MAX_SESSIONS', 1, MAX_CONFIGURED_SESSIONS) ?? MAX_SESSIONS,

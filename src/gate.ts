@@ -1,7 +1,7 @@
 // The gate in front of a server that runs elsewhere: it refuses what the request alone shows to be wrong, in the server's words
 // and order because it is the server's code, and forwards the rest. It knows neither the view nor whether there is one.
+import type { Access } from './access.ts';
 import { createEntrance } from './app.ts';
-import type { Authenticator } from './auth.ts';
 import type { Log, UpgradeSocket } from './ports.ts';
 import { unavailable } from './problems.ts';
 import type { RequestLog } from './request-log.ts';
@@ -9,7 +9,7 @@ import { asksForWebSocket } from './routes/feed.ts';
 import { encodeUtf8 } from './utf8.ts';
 
 export interface GateOptions {
-  readonly authenticator: Authenticator;
+  readonly access: Access;
   readonly logger: Log;
   /** Told of the requests that are refused here; the server has its own. */
   readonly requestLog?: RequestLog | null;
@@ -18,12 +18,12 @@ export interface GateOptions {
 }
 
 export interface Gate {
-  readonly fetch: (request: Request) => Response | Promise<Response>;
+  readonly fetch: (request: Request, address?: string | null) => Response | Promise<Response>;
 }
 
-export function createGate({ authenticator, logger, requestLog = null, forward }: GateOptions): Gate {
+export function createGate({ access, logger, requestLog = null, forward }: GateOptions): Gate {
   const entrance = createEntrance({
-    authenticator,
+    access,
     logger,
     onAnswered: requestLog,
     // Only the server knows, and it says so itself.
@@ -39,7 +39,8 @@ export function createGate({ authenticator, logger, requestLog = null, forward }
     },
   });
   return {
-    fetch: (request) => entrance.fetch(request, asksForWebSocket(request.headers) ? acceptedElsewhere : null),
+    fetch: (request, address) =>
+      entrance.fetch(request, asksForWebSocket(request.headers) ? acceptedElsewhere : null, address),
   };
 }
 

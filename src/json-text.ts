@@ -95,15 +95,20 @@ function isKey(text: string, keyStart: number, keyEnd: number, name: string): bo
   return literal.includes('\\') && unquote(literal) === name;
 }
 
-/** The members of an object text, key → text of the value; of a repeated key the last value. Empty for non-objects. */
-export function membersOf(text: string): Map<string, string> {
-  const members = new Map<string, string>();
+/** The members of an object text, key and text of the value, repeated keys too. Empty for non-objects. */
+export function entriesOf(text: string): [key: string, value: string][] {
+  const entries: [string, string][] = [];
   eachMember(text, skipSpace(text, 0), (keyStart, keyEnd, valueStart) => {
     const valueEnd = skipValue(text, valueStart);
-    members.set(unquote(text.slice(keyStart, keyEnd)), text.slice(valueStart, valueEnd));
+    entries.push([unquote(text.slice(keyStart, keyEnd)), text.slice(valueStart, valueEnd)]);
     return valueEnd;
   });
-  return members;
+  return entries;
+}
+
+/** The same by key; of a repeated key the last value. */
+export function membersOf(text: string): Map<string, string> {
+  return new Map(entriesOf(text));
 }
 
 /**

@@ -13,6 +13,15 @@ export const MAX_EPOCH_CHARACTERS = 64;
 /** Longest piece of a client's text that an error repeats, in characters. */
 export const MAX_ECHO_CHARACTERS = 200;
 
+/** Longest name of a token's bearer, in characters: as long as a formation's name. Each event that it causes carries it. */
+export const MAX_OPERATOR_CHARACTERS = 253;
+/** Failed logins that an address is granted at once: more than a mistyped token or a client with an old one makes in a minute. */
+export const FAILED_LOGINS_BURST = 100;
+/** What it is granted again each second: beside the entropy of a token nothing, and a Retry-After of a second is true. */
+export const FAILED_LOGINS_PER_SECOND = 1;
+/** Addresses whose failed logins are remembered, and as many whose good ones are: some 2 MiB in all. */
+export const MAX_LOGIN_ADDRESSES = 10_000;
+
 /** Events in one answer of GET /v1/events: default and cap, the contract's figures. */
 export const DEFAULT_PAGE_EVENTS = 100;
 export const MAX_PAGE_EVENTS = 1000;

@@ -4,6 +4,8 @@ import { MAX_CLOSE_REASON_BYTES, RETRY_AFTER_SECONDS } from './limits.ts';
 
 export const PROBLEMS = {
   unauthorized: { status: 401, title: 'Unauthorized' },
+  forbidden: { status: 403, title: 'Forbidden' },
+  'too-many-requests': { status: 429, title: 'Too Many Requests' },
   'bad-request': { status: 400, title: 'Bad Request' },
   'not-found': { status: 404, title: 'Not Found' },
   conflict: { status: 409, title: 'Conflict' },
@@ -64,7 +66,7 @@ export function unavailable(detail: string, cause?: unknown): ProblemError {
 
 /** What may be otherwise in a moment. */
 export function retryLater(
-  code: 'service-unavailable' | 'event-store-full' | 'too-many-sessions',
+  code: 'service-unavailable' | 'event-store-full' | 'too-many-sessions' | 'too-many-requests',
   detail: string,
   cause?: unknown,
 ): ProblemError {

@@ -2,12 +2,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 
 import { type AppOptions, createApp, type ServerApp } from '../src/app.ts';
-import { createAuthenticator } from '../src/auth.ts';
 import { Checkpoint } from '../src/checkpoint.ts';
 import { ControlPlane } from '../src/control-plane.ts';
 import { REPLAY_SLICE_ENTRIES } from '../src/limits.ts';
 import type { FeedSocket, LogFollower, UpgradeSocket } from '../src/ports.ts';
 import { encodeUtf8 } from '../src/utf8.ts';
+import { accessBy } from './support/access.ts';
 import { ManualClock } from './support/manual-clock.ts';
 import { MemoryCheckpointStore } from './support/memory-checkpoint-store.ts';
 import { MemoryEventLog } from './support/memory-event-log.ts';
@@ -42,7 +42,7 @@ describe('requests to a server that starts', () => {
   const createServer = (options: Partial<AppOptions> = { holdWhileStartingMs: HOLD_MS }): ServerApp =>
     createApp({
       controlPlane,
-      authenticator: createAuthenticator('t', 'me'),
+      access: accessBy('t'),
       clock,
       logger: silentLogger,
       build: { gitSha: null },

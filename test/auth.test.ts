@@ -1,28 +1,40 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { createAuthenticator, FEED_PROTOCOL, offeredProtocols } from '../src/auth.ts';
+import {
+  createAuthenticator,
+  FEED_PROTOCOL,
+  offeredProtocols,
+  presentsToken,
+  tokenSpellings,
+} from '../src/auth.ts';
 import { encodeUtf8 } from '../src/utf8.ts';
+import { accessToken } from './support/access.ts';
 
 const TOKEN = 's3cret';
 
 /** What a server gets: one character per byte. */
 const bytesOf = (text: string) => Array.from(encodeUtf8(text), (byte) => String.fromCharCode(byte)).join('');
 const bearer = (value: string) => new Headers({ authorization: value });
+/** The same of any value: workerd warns of what is not ASCII, with all of it. */
+const headersOf = (name: string, value: string) =>
+  ({ get: (asked: string) => (asked === name ? value : null) }) as unknown as Headers;
+const authenticatorOf = (token: string) => createAuthenticator([accessToken(token)]);
 const accepts = (authorization: string, token = TOKEN) =>
-  createAuthenticator(token, 'operator').request(bearer(authorization)) === 'operator';
+  authenticatorOf(token).request(bearer(authorization)) !== null;
 
 const base64url = (text: string) =>
   btoa(bytesOf(text)).replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
 const offering = (...protocols: string[]) => new Headers({ 'sec-websocket-protocol': protocols.join(', ') });
-const upgrades = (headers: Headers, token = TOKEN) =>
-  createAuthenticator(token, 'operator').upgrade(headers) === 'operator';
+const upgrades = (headers: Headers, token = TOKEN) => authenticatorOf(token).upgrade(headers) !== null;
 
 describe('the header', () => {
   test('HTTP-1 the token, and only that', () => {
     expect(accepts(`Bearer ${TOKEN}`)).toBe(true);
-    expect(createAuthenticator(TOKEN, 'operator').request(new Headers())).toBeNull();
-    expect(createAuthenticator(TOKEN, 'me').request(bearer(`Bearer ${TOKEN}`))).toBe('me');
+    expect(authenticatorOf(TOKEN).request(new Headers())).toBeNull();
+    const { token, principal } = accessToken(TOKEN, 'me', 'read');
+    const authenticator = createAuthenticator([{ token, principal }]);
+    expect(authenticator.request(bearer(`Bearer ${TOKEN}`))).toBe(principal);
   });
 
   test.each([
@@ -54,7 +66,7 @@ describe('the header', () => {
   test('HTTP-1 two headers are not one', () => {
     const headers = bearer(`Bearer ${TOKEN}`);
     headers.append('authorization', `Bearer ${TOKEN}`);
-    expect(createAuthenticator(TOKEN, 'operator').request(headers)).toBeNull();
+    expect(authenticatorOf(TOKEN).request(headers)).toBeNull();
   });
 
   // Header values arrive as one character per byte, or decoded as UTF-8.
@@ -63,14 +75,12 @@ describe('the header', () => {
     ['decoded', (text) => text],
   ])('HTTP-1 a token outside of ASCII, %s', (_how, arriving) => {
     // What `Headers` may hold differs with the runtime; the authenticator only reads.
-    const headersOf = (name: string, value: string) =>
-      ({ get: (asked: string) => (asked === name ? value : null) }) as unknown as Headers;
     const takes = (presented: string, token: string) => {
-      const authenticator = createAuthenticator(token, 'operator');
+      const authenticator = authenticatorOf(token);
       const headers = headersOf('authorization', `Bearer ${arriving(presented)}`);
-      const operators = [authenticator.request(headers), authenticator.upgrade(headers)];
-      expect(operators[0]).toBe(operators[1]);
-      return operators[0] === 'operator';
+      const principals = [authenticator.request(headers), authenticator.upgrade(headers)];
+      expect(principals[0]).toBe(principals[1]);
+      return principals[0] !== null;
     };
 
     test.each(['pässwörd-😀', 'ä', '\u0080', 'ÿ', '日本語', 'a\u0301', 'Ã¤'])('HTTP-1 %j', (token) => {
@@ -138,7 +148,7 @@ describe('the subprotocol', () => {
 
   test('FEED-16 is for upgrades only', () => {
     const headers = offering(FEED_PROTOCOL, `cellos.bearer.${base64url(TOKEN)}`);
-    expect(createAuthenticator(TOKEN, 'operator').request(headers)).toBeNull();
+    expect(authenticatorOf(TOKEN).request(headers)).toBeNull();
   });
 
   test('FEED-16 a token of any bytes, the characters that base64 has and base64url has not included', () => {
@@ -155,4 +165,63 @@ describe('the subprotocol', () => {
     ]);
     expect(offeredProtocols(new Headers())).toEqual([]);
   });
+});
+
+describe('several tokens', () => {
+  const texts = fc.uniqueArray(fc.stringMatching(/^[!-~äÿ日]{1,12}$/), { minLength: 1, maxLength: 12 });
+
+  test('HTTP-70 each is known by its own bearer, in the header and as a subprotocol, and nothing else is', () => {
+    fc.assert(
+      fc.property(texts, fc.stringMatching(/^[!-~]{1,12}$/), (tokens, other) => {
+        const known = new Set(tokens.flatMap(tokenSpellings));
+        fc.pre(known.size === tokens.flatMap(tokenSpellings).length);
+        const all = tokens.map((token, index) => accessToken(token, `bearer ${index}`));
+        const { request, upgrade } = createAuthenticator(all);
+        for (const { token, principal } of all) {
+          expect(request(headersOf('authorization', `Bearer ${bytesOf(token)}`))).toBe(principal);
+          const browser = offering(FEED_PROTOCOL, `cellos.bearer.${base64url(token)}`);
+          expect(upgrade(browser)).toBe(principal);
+          expect(request(browser)).toBeNull();
+        }
+        if (known.has(other)) return;
+        expect(request(bearer(`Bearer ${other}`))).toBeNull();
+        expect(upgrade(offering(FEED_PROTOCOL, `cellos.bearer.${base64url(other)}`))).toBeNull();
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  test('HTTP-70 no part of one, and no mixture of two', () => {
+    const { request } = createAuthenticator(
+      ['abcdef', 'ABCDEF', 'abc', 'x'].map((token) => accessToken(token)),
+    );
+    for (const token of [
+      'abcd',
+      'abcDEF',
+      'ABCdef',
+      'ab',
+      'xx',
+      'abcabc',
+      'abcdefabcdef',
+      '',
+      'X',
+      'abcdef ABCDEF',
+    ])
+      expect(request(bearer(`Bearer ${token}`)), token).toBeNull();
+    expect(request(bearer('bearer abc'))).toBeNull();
+    expect(request(bearer('abc'))).toBeNull();
+  });
+
+  test('FEED-16 a handshake is one try', () => {
+    const bearers = ['wrong', TOKEN].map((token) => `cellos.bearer.${base64url(token)}`);
+    expect(upgrades(offering(FEED_PROTOCOL, ...bearers))).toBe(false);
+    expect(upgrades(offering(FEED_PROTOCOL, bearers[1] as string, 'another'))).toBe(true);
+  });
+});
+
+test('HTTP-72 what tries to log in', () => {
+  for (const value of ['Bearer x', 'Basic eA==', 'x']) expect(presentsToken(bearer(value))).toBe(true);
+  expect(presentsToken(offering(FEED_PROTOCOL, 'cellos.bearer.'))).toBe(true);
+  expect(presentsToken(offering(FEED_PROTOCOL))).toBe(false);
+  expect(presentsToken(new Headers())).toBe(false);
 });

@@ -49,8 +49,15 @@ describe('defaults', () => {
         credentials: null,
       },
       replicas: 1,
-      apiToken: 't0ken-in-secret',
-      operatorId: 'bearer-token-operator',
+      access: {
+        tokens: [
+          {
+            token: 't0ken-in-secret',
+            principal: { operator: 'bearer-token-operator', access: 'full' },
+          },
+        ],
+        allowedOrigins: null,
+      },
       skipReplay: false,
       checkpoint: { kind: 'off' },
       maxSessions: 10_000,
@@ -78,7 +85,7 @@ describe('CELLOS_SERVER_API_TOKEN', () => {
   });
 
   test('CFG-5 is kept as it is', () => {
-    expect(config({ CELLOS_SERVER_API_TOKEN: 'a b:ä"' }).apiToken).toBe('a b:ä"');
+    expect(config({ CELLOS_SERVER_API_TOKEN: 'a b:ä"' }).access.tokens[0]?.token).toBe('a b:ä"');
   });
 });
 
@@ -219,7 +226,8 @@ describe('the rest', () => {
   });
 
   test('CFG-6 the operator is trimmed', () => {
-    expect(config({ CELLOS_SERVER_OPERATOR_ID: ' alice b ' }).operatorId).toBe('alice b');
+    const { tokens } = config({ CELLOS_SERVER_OPERATOR_ID: ' alice b ' }).access;
+    expect(tokens.map(({ principal }) => principal)).toEqual([{ operator: 'alice b', access: 'full' }]);
   });
 
   test('CFG-7 skipping the replay: 1 or true', () => {

@@ -2,13 +2,13 @@
 import { describe, expect, test } from 'vitest';
 
 import { createApp } from '../src/app.ts';
-import { createAuthenticator } from '../src/auth.ts';
 import { ControlPlane } from '../src/control-plane.ts';
 import { createGate } from '../src/gate.ts';
 import { MAX_BODY_BYTES } from '../src/limits.ts';
 import { type ProblemCode, PROBLEMS } from '../src/problems.ts';
 import { asksForWebSocket } from '../src/routes/feed.ts';
 import { encodeUtf8 } from '../src/utf8.ts';
+import { accessBy } from './support/access.ts';
 import { cellEvent, formationEvent, STARTED } from './support/given.ts';
 import { ManualClock } from './support/manual-clock.ts';
 import { MemoryEventLog } from './support/memory-event-log.ts';
@@ -25,7 +25,7 @@ const HANDSHAKE = {
   'sec-websocket-key': 'dGhlIHNhbXBsZSBub25jZQ==',
 };
 
-const authenticator = createAuthenticator(TOKEN, 'operator');
+const access = accessBy(TOKEN);
 
 interface Asked {
   readonly method: string;
@@ -60,7 +60,7 @@ function gateBefore(answer: (request: Request) => Response | Promise<Response> =
   const reached: Request[] = [];
   const warnings: unknown[] = [];
   const gate = createGate({
-    authenticator,
+    access,
     logger: { ...silentLogger, warn: (...line) => void warnings.push(line) },
     forward: async (request) => {
       reached.push(request);
@@ -82,7 +82,7 @@ async function createServer({ started = true } = {}) {
     await controlPlane.whenServing();
   }
   const build = { gitSha: null };
-  const app = createApp({ controlPlane, authenticator, clock, logger: silentLogger, build });
+  const app = createApp({ controlPlane, access, clock, logger: silentLogger, build });
   // Opening a socket is the adapter's; here it is enough that the server would.
   const upgrade = () => new Response('upgraded');
   return (request: Request) => app.fetch(request, asksForWebSocket(request.headers) ? upgrade : null);

@@ -1,7 +1,7 @@
 // One life of the server inside the Durable Object, from restoring the checkpoint to leaving the broker: the core with this
 // runtime's ports. Sockets and alarms come from the object.
+import { createAccess } from '../../src/access.ts';
 import { createApp, type ServerApp } from '../../src/app.ts';
-import { createAuthenticator } from '../../src/auth.ts';
 import { Checkpoint } from '../../src/checkpoint.ts';
 import { ControlPlane } from '../../src/control-plane.ts';
 import type { PaceLimits } from '../../src/feed-pace.ts';
@@ -85,7 +85,7 @@ export class ObjectServer {
     });
     const app = createApp({
       controlPlane,
-      authenticator: createAuthenticator(config.apiToken, config.operatorId),
+      access: createAccess(config.access, clock),
       clock,
       logger,
       requestLog: createRequestLog(config.logLevel, writeLine),

@@ -21,8 +21,10 @@ const writeLine = (line: string) => console.log(line);
 export function readSettings(environment: WorkerEnvironment): Settings | null {
   const variables: Record<string, string> = {};
   for (const [name, value] of Object.entries(environment)) {
-    // A variable of wrangler.toml may be a number or a boolean.
-    if (typeof value !== 'object' && value !== undefined) variables[name] = String(value);
+    // A variable of wrangler.toml may be a number or a boolean, and a table where we want JSON. Bindings are objects too.
+    if (value === undefined || value === null) continue;
+    if (typeof value !== 'object') variables[name] = String(value);
+    else if (name.startsWith('CELLOS_')) variables[name] = JSON.stringify(value);
   }
   try {
     const config = parseConfig(variables, { tcp: false, brokerRequired: true, ownCheckpoint: true });

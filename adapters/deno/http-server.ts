@@ -30,7 +30,12 @@ export async function listen(app: ServerApp, { host, port }: Config['bind']): Pr
   const server = Deno.serve(
     // It would announce on stdout where it listens.
     { hostname: host, port, onListen() {}, onError: problemResponse },
-    (request) => app.fetch(request, asksForWebSocket(request.headers) ? upgradeOf(request) : null),
+    (request, { remoteAddr }) =>
+      app.fetch(
+        request,
+        asksForWebSocket(request.headers) ? upgradeOf(request) : null,
+        'hostname' in remoteAddr ? remoteAddr.hostname : null,
+      ),
   );
   return {
     async close() {

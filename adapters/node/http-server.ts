@@ -64,7 +64,7 @@ function createHttpServer(app: ServerApp): NodeHttpServer {
   const answer = getRequestListener(
     (request, env) => {
       const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: ServerResponse };
-      const response = app.fetch(request);
+      const response = app.fetch(request, null, incoming.socket.remoteAddress);
       return incoming.headers.accept?.includes('event-stream') === true
         ? Promise.resolve(response).then((answered) => sendStream(answered, outgoing))
         : response;
@@ -177,7 +177,7 @@ async function answerUpgrade(
   upgrade: UpgradeSocket,
 ): Promise<Response> {
   try {
-    return await app.fetch(toRequest(incoming), upgrade);
+    return await app.fetch(toRequest(incoming), upgrade, incoming.socket.remoteAddress);
   } catch (error) {
     return answerError(error);
   }

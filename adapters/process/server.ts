@@ -1,7 +1,7 @@
 // The server as a process: configuration from the environment, log lines on stderr, one port, signals. What a runtime does in
 // its own way is handed in as a host.
+import { createAccess } from '../../src/access.ts';
 import { createApp, type ServerApp } from '../../src/app.ts';
-import { createAuthenticator } from '../../src/auth.ts';
 import { Checkpoint } from '../../src/checkpoint.ts';
 import {
   type BrokerConfig,
@@ -81,7 +81,7 @@ export async function runServer(host: ProcessHost): Promise<void> {
   });
   const app = createApp({
     controlPlane,
-    authenticator: createAuthenticator(config.apiToken, config.operatorId),
+    access: createAccess(config.access, clock),
     clock,
     logger,
     requestLog: createRequestLog(config.logLevel, (line) => lines.writeSoon(line)),
