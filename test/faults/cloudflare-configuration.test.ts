@@ -21,6 +21,10 @@ test.each<[name: string, value: string | undefined, says: string]>([
   ['CELLOS_NATS_URL', 'http://user:hidden@127.0.0.1:4222', 'ws:// or wss://'],
   ['CELLOS_NATS_CREDS', '/etc/nats/hidden.creds', 'credentials'],
   ['CELLOS_EVENT_REQUIRE_SIGNED', '1', 'not supported'],
+  ['CELLOS_SERVER_API_TOKENS', '{"alice":"hidden"', 'JSON object'],
+  ['CELLOS_SERVER_READ_TOKENS', '{"alice":"hidden","bob":"hidden"}', 'the token that'],
+  ['CELLOS_SERVER_READ_TOKENS_FILE', '/hidden', 'there are none on this runtime'],
+  ['CELLOS_SERVER_ALLOWED_ORIGINS', 'ui.example', 'scheme://host'],
 ])('CF-2 %s=%j: every request is a 500, and the log says why', async (name, value, says) => {
   const server = await Workerd.start({ vars: { CELLOS_NATS_URL: BROKER, [name]: value } });
   for (const path of PATHS)

@@ -10,6 +10,7 @@ import { Broker, findFreePort } from '../support/nats-server.ts';
 import { Rig, ServerProcess, TOKEN, nodeTarget, reportOnFailure } from '../support/server-process.ts';
 import { workerdTarget } from '../support/workerd-server.ts';
 import type { Environment, Target } from '../support/server-process.ts';
+import { until } from '../support/wait.ts';
 
 type KeyPair = ReturnType<typeof nkeys.createUser>;
 
@@ -31,6 +32,12 @@ async function withServer(
   reportOnFailure(server);
   await use(server);
   await server.stop();
+}
+
+/** For a server that was started without the usual token. */
+async function whenReadyFor(token: string, { http }: ServerProcess): Promise<void> {
+  const options = { authorization: `Bearer ${token}` };
+  await until(async () => (await http.get('/v1/version', options)).status === 200, { what: 'an answer' });
 }
 
 async function works(target: Target, environment: Environment): Promise<void> {
@@ -58,7 +65,13 @@ describe.each([nodeTarget, denoTarget])('on $name', (target) => {
       ['CELLOS_STREAM_REPLICAS', '6'],
       ['CELLOS_STREAM_REPLICAS', '1.5'],
       ['CELLOS_STREAM_REPLICAS', 'three'],
-    ])('CFG-1 CFG-2 CFG-3 CFG-4 CFG-5 %s=%j', async (name, value) => {
+      ['CELLOS_SERVER_API_TOKENS', '{"alice":"hidden"'],
+      ['CELLOS_SERVER_API_TOKENS', '{"alice":"hidden","bob":"hidden"}'],
+      ['CELLOS_SERVER_READ_TOKENS', `{"alice":"${TOKEN}"}`],
+      ['CELLOS_SERVER_READ_TOKENS_FILE', '/no/such/hidden'],
+      ['CELLOS_SERVER_API_TOKEN_FILE', '/no/such/hidden'],
+      ['CELLOS_SERVER_ALLOWED_ORIGINS', 'https://*.example'],
+    ])('CFG-1 CFG-2 CFG-3 CFG-4 CFG-5 CFG-20 CFG-21 CFG-22 %s=%j', async (name, value) => {
       const server = await ServerProcess.spawn(target, {
         CELLOS_NATS_URL: broker.websocketUrl,
         CELLOS_SERVER_API_TOKEN: TOKEN,
@@ -153,6 +166,51 @@ describe.each([nodeTarget, denoTarget, workerdTarget])('on $name', (target) => {
     });
   });
 
+  describe('tokens', () => {
+    // Where there is no file system: cloudflare-configuration.test.ts.
+    test.skipIf(target === workerdTarget)('CFG-21 from files, with nothing beside them', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'cellos-tokens-'));
+      const files = {
+        CELLOS_SERVER_API_TOKEN: `${TOKEN}\n`,
+        CELLOS_SERVER_API_TOKENS: '{"alice": "A-token"}\n',
+        CELLOS_SERVER_READ_TOKENS: '\n{"dashboard": "R-token"}',
+      };
+      const environment: Record<string, string> = { CELLOS_SERVER_API_TOKEN: '' };
+      for (const [name, text] of Object.entries(files)) {
+        environment[`${name}_FILE`] = join(folder, name);
+        await writeFile(join(folder, name), text);
+      }
+      // Deno reads no file that it was not told of.
+      const reader = target === denoTarget ? denoTargetWith(`--allow-read=${folder}`) : target;
+      await withServer(reader, environment, async (server) => {
+        await whenReadyFor(TOKEN, server);
+        const { http } = server;
+        const statusOf = async (method: string, token: string) =>
+          (await http.send(method, '/v1/formations/by-name/unknown', { authorization: `Bearer ${token}` }))
+            .status;
+        for (const token of [TOKEN, 'A-token']) expect(await statusOf('DELETE', token)).toBe(404);
+        expect([await statusOf('GET', 'R-token'), await statusOf('DELETE', 'R-token')]).toEqual([404, 403]);
+        for (const token of ['', TOKEN.slice(1), '{"alice": "A-token"}', folder])
+          expect(await statusOf('GET', token)).toBe(401);
+      });
+      await rm(folder, { recursive: true });
+    });
+
+    test('CFG-20 a list of them is enough', async () => {
+      const environment = { CELLOS_SERVER_API_TOKEN: '', CELLOS_SERVER_API_TOKENS: '{"alice":"A-token"}' };
+      await withServer(target, environment, async (server) => {
+        await whenReadyFor('A-token', server);
+        const { http } = server;
+        const created = await http.post('/v1/formations', flatDocument(unique()), {
+          authorization: 'Bearer A-token',
+        });
+        expect(created.status, created.text).toBe(201);
+        // Nor is the token that is unset one.
+        expect((await http.get('/v1/version', { authorization: 'Bearer ' })).status).toBe(401);
+      });
+    });
+  });
+
   describe('the rest', () => {
     test('CFG-6 a blank operator is the default one', async () => {
       await withServer(target, { CELLOS_SERVER_OPERATOR_ID: '  ' }, async (server) => {
@@ -233,6 +291,13 @@ describe('on deno', () => {
     expect(await server.whenExited()).toBe(1);
     expect(server.stderr).toContain('CELLOS_NATS_URL');
     expect(server.stderr).toContain('websocket listener');
+  });
+
+  test('CFG-21 a file of tokens that may not be read names the permission', async () => {
+    const server = await ServerProcess.spawn(denoTarget, { CELLOS_SERVER_READ_TOKENS_FILE: '/etc/hostname' });
+    expect(await server.whenExited()).toBe(1);
+    expect(server.stderr).toContain('CELLOS_SERVER_READ_TOKENS_FILE');
+    expect(server.stderr).toContain('--allow-read');
   });
 
   test('DENO-3 CFG-3 a file of credentials that may not be read names the permission', async () => {

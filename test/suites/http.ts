@@ -2,6 +2,7 @@
 import { describe } from 'vitest';
 import { useRig } from '../support/server-process.ts';
 import type { Capabilities, Target } from '../support/server-process.ts';
+import { accessSuite } from './http-access.ts';
 import { admissionSuite } from './http-admission.ts';
 import { admissionShapesSuite } from './http-admission-shapes.ts';
 import { authSuite } from './http-auth.ts';
@@ -39,4 +40,5 @@ export function httpSuite(target: Target, capabilities: Capabilities): void {
     describe('events', () => eventsSuite(rig));
     describe('streams', () => streamsSuite(rig));
   });
+  describe(`access on ${target.name}`, () => accessSuite(target));
 }

@@ -14,6 +14,8 @@ export interface FeedOptions {
   readonly protocols?: string[];
   /** Null sends none. */
   readonly authorization?: string | null;
+  /** The page that opens it. */
+  readonly origin?: string;
   /** How long after both close frames the server may take to end the connection, before the client does; default 30 s. */
   readonly closeTimeoutMs?: number;
   /** Takes the messages instead of `frames`, from the first one on. */
@@ -64,6 +66,7 @@ export class FeedClient {
     const socket = new WebSocket(`ws://127.0.0.1:${port}${pathOf(options)}`, options.protocols ?? [], {
       headers: headersOf(token, options),
       perMessageDeflate: false,
+      ...(options.origin === undefined ? {} : { origin: options.origin }),
       ...(options.closeTimeoutMs === undefined ? {} : { closeTimeout: options.closeTimeoutMs }),
     });
     const client = new FeedClient(socket, options.onText);

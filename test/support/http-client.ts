@@ -21,6 +21,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal;
   /** Another value of the Authorization header; null sends none. */
   readonly authorization?: string | null;
+  /** The address of this machine that it comes from. */
+  readonly localAddress?: string;
 }
 
 /** A server's address with the token that opens it. */
@@ -36,13 +38,13 @@ export class HttpClient {
   }
 
   send(method: string, path: string, options: RequestOptions = {}): Promise<Reply> {
-    const { body, chunked = false, authorization = `Bearer ${this.token}` } = options;
+    const { body, chunked = false, authorization = `Bearer ${this.token}`, signal, localAddress } = options;
     const headers: OutgoingHttpHeaders = { ...options.headers };
     if (authorization !== null) headers['authorization'] = authorization;
     if (body !== undefined && !chunked) headers['content-length'] = Buffer.byteLength(body);
     return new Promise((resolve, reject) => {
       const sent = request(
-        { host: this.host, port: this.port, method, path, headers, agent: false, signal: options.signal },
+        { host: this.host, port: this.port, method, path, headers, agent: false, signal, localAddress },
         (reply) => {
           const chunks: Buffer[] = [];
           reply.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -55,7 +57,8 @@ export class HttpClient {
       );
       sent.on('error', reject);
       sent.setTimeout(REQUEST_TIMEOUT_MS, () => sent.destroy(new Error(`${method} ${path} is not answered`)));
-      if (body !== undefined) sent.write(body);
+      // With a text Node would send the headers in UTF-8, too.
+      if (body !== undefined) sent.write(Buffer.from(body));
       sent.end();
     });
   }
@@ -124,6 +127,8 @@ export function parseReply(received: string): Reply {
 const PROBLEMS = {
   internal: [500, 'Internal Server Error'],
   unauthorized: [401, 'Unauthorized'],
+  forbidden: [403, 'Forbidden'],
+  'too-many-requests': [429, 'Too Many Requests'],
   'bad-request': [400, 'Bad Request'],
   'not-found': [404, 'Not Found'],
   conflict: [409, 'Conflict'],

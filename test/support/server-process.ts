@@ -26,6 +26,8 @@ export interface Target {
   readonly name: string;
   /** What feed clients of the suites have to know of it. */
   readonly feed?: FeedOptions;
+  /** The header that says where a request comes from, where it is not the connection that does. */
+  readonly addressHeader?: string;
   spawn(environment: Environment): ChildProcess;
 }
 

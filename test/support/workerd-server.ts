@@ -31,6 +31,7 @@ const FEED: FeedOptions = { closeTimeoutMs: 50 };
 export const workerdTarget: Target = {
   name: 'workerd',
   feed: FEED,
+  addressHeader: 'cf-connecting-ip',
   spawn({ CELLOS_SERVER_BIND: bind = '', CELLOS_TEST_STORAGE: storage, ...variables }) {
     const [, host = '', port = ''] = /^(.*):(\d+)$/.exec(bind) ?? [];
     const bundle = inject('workerBundle');
