@@ -19,7 +19,7 @@ import { type ProblemCode, ProblemError, unavailable } from '../problems.ts';
 import { parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS, isSubjectFilter, withinEvents } from '../subjects.ts';
 import { excerpt } from '../text.ts';
-import { FEED_PARAMETERS, parseFeedRequest, requireRoom } from './feed.ts';
+import { FEED_PARAMETERS, parseFeedRequest, parseFlag, requireRoom } from './feed.ts';
 import type { Answer, Register, RequestContext, Server } from './routing.ts';
 
 /** Entries read at once beyond what is asked for: where payloads are no events, a page takes several reads. */
@@ -43,7 +43,9 @@ interface EventsPage {
 export function eventRoutes(register: Register, answer: Answer): void {
   register('GET', '/v1/events', (c) => {
     if (acceptsStream(c.req.raw.headers)) return streamEvents(c, answer);
-    const query = queryParameters(c.req.url, ['since', 'limit', 'subject', 'wait']);
+    const query = queryParameters(c.req.url, [...FEED_PARAMETERS, 'limit', 'wait']);
+    // Of no use to a page, but whoever sends it means something.
+    parseFlag('control', query.control);
     const limit = parseUnsigned('limit', query.limit ?? '0') || DEFAULT_PAGE_EVENTS;
     const request = {
       since: parseUnsigned('since', query.since ?? '0'),

@@ -75,7 +75,8 @@ export function requireRoom(feed: Feed): void {
   if (feed.isFull) throw retryLater('too-many-sessions', `there are ${feed.size} sessions already`);
 }
 
-function parseFlag(name: string, text = ''): boolean {
+/** Absent and empty mean false. Throws 400. */
+export function parseFlag(name: string, text = ''): boolean {
   if (text === '' || text === 'false') return false;
   if (text === 'true') return true;
   throw new ProblemError(

@@ -32,6 +32,14 @@ export function eventsSuite(rig: () => Rig): void {
     });
   });
 
+  test('HTTP-40 what is for the stream alone changes no page, and is refused when it is wrong', async () => {
+    await rig().publish(cellStarted(unique('cell')));
+    expect(await page('epoch=another&control=true')).toEqual(await page(''));
+    for (const query of ['control=null', 'control=1', 'control=true&control=true', 'epoch=a&epoch=a']) {
+      expectProblem(await rig().http.get(`/v1/events?${query}`), 'bad-request');
+    }
+  });
+
   test('HTTP-41 without since from the oldest', async () => {
     await rig().publish(cellStarted(unique('cell')));
     expect(await sequences('limit=1')).toEqual([1]);
