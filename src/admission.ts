@@ -26,7 +26,8 @@ type MembersById = ReadonlyMap<string, FormationMember>;
 type Rule = (document: FormationDocument, byId: MembersById) => Verdict | null;
 
 const ADMITTED: Verdict = { ok: true };
-const NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$/;
+/** A formation's name. */
+export const NAME = /^[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?$/;
 
 /** Documents that keep every rule but the name's: each is asked about with several views, and does not change. */
 const sound = new WeakSet<FormationDocument>();

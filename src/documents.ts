@@ -26,7 +26,8 @@ export type ParsedDocument =
   | { readonly ok: true; readonly document: FormationDocument }
   | { readonly ok: false; readonly detail: string };
 
-const KUBECTL_KEYS = ['apiVersion', 'kind', 'metadata', 'spec'];
+/** Any of them makes a document kubectl style. */
+export const KUBECTL_KEYS = ['apiVersion', 'kind', 'metadata', 'spec'];
 const FLAT_KEYS = ['name', 'coordinator', 'members'];
 
 /** Takes either shape; the detail names the first piece that does not fit. */

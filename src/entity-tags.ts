@@ -6,8 +6,14 @@ import { ProblemError } from './problems.ts';
 /** What a condition names: any representation, or these tags as they are spelled. */
 export type EntityTags = '*' | readonly string[];
 
-/** One tag, which may hold commas, and what follows it up to the next. */
-const NEXT_TAG = /[\s,]*((?:W\/)?"[\x21\x23-\x7e\x80-\uffff]*")\s*(?:,|$)/y;
+/** One tag, which may hold commas. */
+const TAG = String.raw`(?:W/)?"[\x21\x23-\x7e\x80-\uffff]*"`;
+
+/** A tag and what follows it up to the next. */
+const NEXT_TAG = new RegExp(String.raw`[\s,]*(${TAG})\s*(?:,|$)`, 'y');
+
+/** What an If-Match may be, as a pattern of JSON Schema. */
+export const CONDITION_PATTERN = String.raw`^\s*\*\s*$|^[\s,]*${TAG}(?:\s*,[\s,]*${TAG})*[\s,]*$`;
 
 /** Of a representation that is the same, byte for byte, until `version` changes. */
 export function entityTag(epoch: string | null, version: Position): string {

@@ -1,7 +1,8 @@
 // What a formation's phase means to the contract: its status, and whether it still holds its name. Pure.
 import type { Formation, FormationPhase, FormationStatus } from './model.ts';
 
-const STATUSES: Readonly<Record<FormationPhase, FormationStatus>> = {
+/** The contract's table of phases, each with its status. */
+export const STATUSES: Readonly<Record<FormationPhase, FormationStatus>> = {
   PENDING: 'PENDING',
   LAUNCHING: 'RUNNING',
   RUNNING: 'RUNNING',
@@ -10,6 +11,9 @@ const STATUSES: Readonly<Record<FormationPhase, FormationStatus>> = {
   FAILED: 'FAILED',
   CANCELLED: 'CANCELLED',
 };
+
+/** In the order of a formation's life. */
+export const PHASES = Object.keys(STATUSES) as readonly FormationPhase[];
 
 /** The contract's `status` of a formation. */
 export function statusOf(formation: Formation): FormationStatus {

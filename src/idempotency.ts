@@ -7,6 +7,13 @@ import { encodeUtf8 } from './utf8.ts';
 
 const PRINTABLE = /^[\x20-\x7e]+$/;
 
+/** What an Idempotency-Key may be, as a JSON Schema. Of one that is all spaces HTTP leaves nothing. */
+export const IDEMPOTENCY_KEY = {
+  type: 'string',
+  pattern: '^[ -~]*[!-~][ -~]*$',
+  maxLength: MAX_IDEMPOTENCY_KEY_CHARACTERS,
+} as const;
+
 /** The header's value, or null without one. Throws 400 for what is no key. */
 export function idempotencyKeyOf(headers: Headers): string | null {
   const key = headers.get('idempotency-key');

@@ -7,6 +7,13 @@ const HYPHENATED = /^(?:urn:uuid:)?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]
 const BRACED = /^\{([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\}$/;
 const SIMPLE = /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/;
 
+/** What parseUuid takes, as a pattern of JSON Schema, which knows no flags. */
+export const UUID_PATTERN = [HYPHENATED, BRACED, SIMPLE]
+  .map(({ source }) =>
+    source.replace('urn:uuid:', '[Uu][Rr][Nn]:[Uu][Uu][Ii][Dd]:').replaceAll('a-f', 'A-Fa-f'),
+  )
+  .join('|');
+
 /** The UUID in lower case with hyphens, or null: upper case, no hyphens, braces and urn:uuid: are understood. */
 export function parseUuid(text: string): string | null {
   // The longest spelling has 45 characters; nothing longer is worth lower-casing.

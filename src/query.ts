@@ -108,6 +108,9 @@ export function minCursorOf(url: string): number | null {
 
 const MAX_UINT64 = 2n ** 64n - 1n;
 
+/** What parseUnsigned takes, as a JSON Schema. The next double stands for its maximum: openapi/document.ts writes all digits. */
+export const UNSIGNED = { type: 'integer', minimum: 0, maximum: Number(MAX_UINT64) } as const;
+
 /** An unsigned 64-bit integer, saturated at 2^53 - 1, which no sequence or count reaches. Throws 400 for anything else. */
 export function parseUnsigned(name: string, text: string, where = 'query parameter'): number {
   if (/^\d+$/.test(text)) {

@@ -25,7 +25,8 @@ const egressRule = v.pipe(
   }),
 );
 
-const authority = v.pipe(
+/** What a member may reach; the fields beside these are kept, too. */
+export const authority = v.pipe(
   plainObject,
   v.object({
     egressRules: v.optional(v.array(egressRule, 'must be an array')),

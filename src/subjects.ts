@@ -6,6 +6,9 @@ import { MAX_SUBJECT_CHARACTERS } from './limits.ts';
 /** The subjects of this project's events, and the filter of a client that names none. */
 export const EVENT_SUBJECTS = 'cellos.events.>';
 
+/** A token that is not `>` alone, as a pattern. */
+const LITERAL = String.raw`(?:[^\x00-\x20\x7f.>][^\x00-\x20\x7f.]*|>[^\x00-\x20\x7f.]+)`;
+
 const EVENT_TOKENS = ['cellos', 'events'];
 
 /** True for what NATS takes as a filter: no empty token, no space, `>` last. A `*` inside a token stands for itself. */
@@ -21,6 +24,13 @@ export function isSubjectFilter(filter: string): boolean {
     return true;
   });
 }
+
+/** What isSubjectFilter takes and the empty one, which stands for the default, as a JSON Schema. */
+export const SUBJECT_FILTER = {
+  type: 'string',
+  pattern: `^(?:(?:${LITERAL}\\.)*(?:${LITERAL}|>))?$`,
+  maxLength: MAX_SUBJECT_CHARACTERS,
+} as const;
 
 /** A matcher for a valid filter. */
 export function compileFilter(filter: string): (subject: string) => boolean {

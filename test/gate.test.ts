@@ -5,6 +5,7 @@ import { createApp } from '../src/app.ts';
 import { ControlPlane } from '../src/control-plane.ts';
 import { createGate } from '../src/gate.ts';
 import { MAX_BODY_BYTES } from '../src/limits.ts';
+import { openApiDocument } from '../src/openapi/document.ts';
 import { type ProblemCode, PROBLEMS } from '../src/problems.ts';
 import { asksForWebSocket } from '../src/routes/feed.ts';
 import { encodeUtf8 } from '../src/utf8.ts';
@@ -261,6 +262,13 @@ describe('what the request alone decides', () => {
       expect(ours.status).toBe(200);
       expect(ours).toEqual(await contentOf(await server(requestOf(asked))));
     }
+    expect(reached).toEqual([]);
+  });
+
+  test('API-3 GATE-2 what describes the API is about no server, and wakes none', async () => {
+    const { gate, reached } = gateBefore();
+    const answered = await gate.fetch(requestOf(get('/v1/openapi.json')));
+    expect([answered.status, answered.headers.get('etag')]).toEqual([200, openApiDocument().etag]);
     expect(reached).toEqual([]);
   });
 });

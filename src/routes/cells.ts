@@ -7,11 +7,10 @@ import { ProblemError } from '../problems.ts';
 import { holderOf, type ProjectionState } from '../projection.ts';
 import { MIN_CURSOR, queryParameters } from '../query.ts';
 import { excerpt } from '../text.ts';
+import { CELL_STATES } from '../wire-schemas.ts';
 import { type Answer, type Register, view } from './routing.ts';
 
 const PARAMETERS = ['state', 'formation', 'limit', 'continue', MIN_CURSOR] as const;
-
-const STATES: readonly CellState[] = ['pending', 'running', 'destroyed'];
 
 export function cellRoutes(register: Register, answer: Answer): void {
   register('GET', '/v1/cells', (c) => {
@@ -67,9 +66,9 @@ function formationId(state: ProjectionState, text: string): string | null {
 }
 
 function parseState(text: string): CellState {
-  const state = STATES.find((known) => known === text.toLowerCase());
+  const state = CELL_STATES.find((known) => known === text.toLowerCase());
   if (state === undefined) {
-    throw new ProblemError('bad-request', `state "${excerpt(text)}" is none of ${STATES.join(', ')}`);
+    throw new ProblemError('bad-request', `state "${excerpt(text)}" is none of ${CELL_STATES.join(', ')}`);
   }
   return state;
 }

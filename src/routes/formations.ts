@@ -26,7 +26,8 @@ import {
   writtenHeaders,
 } from './routing.ts';
 
-const TRANSITIONS: ReadonlySet<string> = new Set<FormationPhase>([
+/** The states of POST …/status. */
+export const TRANSITIONS: ReadonlySet<string> = new Set<FormationPhase>([
   'LAUNCHING',
   'RUNNING',
   'DEGRADED',

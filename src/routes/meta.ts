@@ -1,5 +1,7 @@
-// GET /v1/version.
-import { json } from '../http.ts';
+// GET /v1/version and GET /v1/openapi.json.
+import { isWeakMatch, readConditionOf } from '../entity-tags.ts';
+import { json, notModified } from '../http.ts';
+import { openApiDocument } from '../openapi/document.ts';
 import { VERSION } from '../version.ts';
 import type { Answer, Register } from './routing.ts';
 
@@ -10,6 +12,14 @@ export interface BuildInfo {
 
 export function metaRoutes(register: Register, answer: Answer): void {
   register('GET', '/v1/version', (c) => answer(c, ({ version }) => json(version)));
+
+  // It is about the code alone: who asks a gate does not wake the server for it, and there is no view to wait for.
+  register('GET', '/v1/openapi.json', (c) => {
+    const { bytes, etag } = openApiDocument();
+    const condition = readConditionOf(c.req.raw.headers);
+    if (condition !== null && isWeakMatch(condition, etag)) return notModified({ etag });
+    return json(bytes, 200, { etag });
+  });
 }
 
 /** The body of the answer, which stays the same as long as the server runs. */

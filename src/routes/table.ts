@@ -20,6 +20,7 @@ export const ROUTES = [
   { template: '/v1/cells/{id}', methods: ['GET'] },
   { template: '/v1/events', methods: ['GET'] },
   { template: '/v1/version', methods: ['GET'] },
+  { template: '/v1/openapi.json', methods: ['GET'] },
   { template: '/ws/events', methods: ['GET'] },
   { template: '/livez', methods: ['GET'] },
   { template: '/readyz', methods: ['GET'] },

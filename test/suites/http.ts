@@ -1,5 +1,6 @@
 // The contract's HTTP side, for any runtime: mount it with what starts a server there.
-import { describe } from 'vitest';
+import { beforeAll, describe } from 'vitest';
+import type { Exchange } from '../support/openapi-checker.ts';
 import { useRig } from '../support/server-process.ts';
 import type { Capabilities, Target } from '../support/server-process.ts';
 import { accessSuite } from './http-access.ts';
@@ -13,6 +14,7 @@ import { formationChangesSuite } from './http-formation-changes.ts';
 import { formationsSuite } from './http-formations.ts';
 import { pagesSuite } from './http-pages.ts';
 import { cellProjectionSuite } from './http-projection-cells.ts';
+import { openApiSuite } from './http-openapi.ts';
 import { projectionSuite } from './http-projection.ts';
 import { repeatsSuite } from './http-repeats.ts';
 import { streamsSuite } from './http-streams.ts';
@@ -24,6 +26,10 @@ const OPERATOR = 'Zoë O’Hara/ops';
 export function httpSuite(target: Target, capabilities: Capabilities): void {
   describe(`HTTP on ${target.name}`, () => {
     const rig = useRig(target, { CELLOS_SERVER_OPERATOR_ID: ` ${OPERATOR} ` });
+    const seen: Exchange[] = [];
+    beforeAll(() => {
+      rig().http.onReply = (method, path, reply) => seen.push({ method, path, ...reply });
+    });
     describe('auth and CORS', () => authSuite(rig));
     describe('edges', () => edgeSuite(rig, capabilities));
     describe('formations', () => formationsSuite(rig));
@@ -39,6 +45,8 @@ export function httpSuite(target: Target, capabilities: Capabilities): void {
     describe('cell events', () => cellProjectionSuite(rig));
     describe('events', () => eventsSuite(rig));
     describe('streams', () => streamsSuite(rig));
+    // The last one: it looks back.
+    describe('the description of the API', () => openApiSuite(rig, seen));
   });
   describe(`access on ${target.name}`, () => accessSuite(target));
 }

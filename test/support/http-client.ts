@@ -30,6 +30,8 @@ export class HttpClient {
   readonly host: string;
   readonly port: number;
   readonly token: string;
+  /** Told of every answer to `send`. */
+  onReply: ((method: string, path: string, reply: Reply) => void) | null = null;
 
   constructor(host: string, port: number, token: string) {
     this.host = host;
@@ -50,7 +52,9 @@ export class HttpClient {
           reply.on('data', (chunk: Buffer) => chunks.push(chunk));
           reply.on('end', () => {
             const text = Buffer.concat(chunks).toString('utf8');
-            resolve({ status: reply.statusCode ?? 0, headers: reply.headers, text });
+            const received = { status: reply.statusCode ?? 0, headers: reply.headers, text };
+            this.onReply?.(method, path, received);
+            resolve(received);
           });
           reply.on('error', reject);
         },
