@@ -16,6 +16,7 @@ const LONGEST = [
   'slow-consumer',
   'nats.test',
   'connection',
+  'openapi/fuzz',
   'eviction',
   'adapters/deno',
   'adapters/node',
