@@ -48,13 +48,20 @@ export interface AppOptions {
 export interface ServerApp {
   /**
    * Answers one request; `upgrade` accepts its WebSocket and is null when the request asks for none. `address` is the client's, by which
-   * failed logins are limited; null where it is not known, or where somebody in front has done so.
+   * failed logins are limited; null where it is not known, or where somebody in front has done so. With a `carrier` the answer lacks its
+   * id, which is the carrier's to add: for a runtime where a header is dear once the response is made.
    */
   readonly fetch: (
     request: Request,
     upgrade?: UpgradeSocket | null,
     address?: string | null,
+    carrier?: IdCarrier | null,
   ) => Response | Promise<Response>;
+}
+
+/** Is told what the request is known by, before the answer is there. */
+export interface IdCarrier {
+  requestId: string | null;
 }
 
 export function createApp(options: AppOptions): ServerApp {
@@ -147,7 +154,7 @@ export function createEntrance(options: EntranceOptions): ServerApp {
   };
 
   return {
-    fetch(request, upgrade = null, address = null) {
+    fetch(request, upgrade = null, address = null, carrier = null) {
       const startedAt = performance.now();
       const bindings: RequestBindings = {
         id: idOf(request.headers),
@@ -157,10 +164,11 @@ export function createEntrance(options: EntranceOptions): ServerApp {
         route: null,
         outcome: 'answered',
       };
+      if (carrier !== null) carrier.requestId = bindings.id;
       const leave = (response: Response) => {
         if (bindings.outcome === 'forwarded') return response;
         const isUpgraded = bindings.outcome === 'upgraded';
-        if (!isUpgraded) response.headers.set(REQUEST_ID_HEADER, bindings.id);
+        if (!isUpgraded && carrier === null) response.headers.set(REQUEST_ID_HEADER, bindings.id);
         // What was refused on the way has not found its route yet.
         bindings.route ??= routeAt(bindings.path)?.template ?? null;
         const status = isUpgraded ? 101 : response.status;

@@ -2,14 +2,21 @@
 // is answered as a problem too.
 import { Buffer } from 'node:buffer';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type Server, ServerResponse, STATUS_CODES } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type OutgoingHttpHeaders,
+  type Server,
+  ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import { type Duplex, pipeline, Readable } from 'node:stream';
 
 import { getRequestListener, RequestError } from '@hono/node-server';
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type ServerOptions, WebSocketServer } from 'ws';
 
-import type { ServerApp } from '../../src/app.ts';
+import type { IdCarrier, ServerApp } from '../../src/app.ts';
 import { FEED_PROTOCOL } from '../../src/auth.ts';
 import type { Config } from '../../src/config.ts';
 import { CORS_HEADERS, problemResponse } from '../../src/http.ts';
@@ -61,10 +68,25 @@ export async function listen(app: ServerApp, { host, port }: Config['bind']): Pr
 }
 
 function createHttpServer(app: ServerApp): NodeHttpServer {
+  const end = { isNear: false };
+  /** Adds what the listener's responses leave out: a header that is set on one of them costs as much as the rest of an answer. */
+  class Answer<Asked extends IncomingMessage> extends ServerResponse<Asked> implements IdCarrier {
+    requestId: string | null = null;
+
+    /** The listener calls it with headers in a plain object, or without any. */
+    override writeHead(status: number, headers?: unknown): this {
+      if (end.isNear) this.shouldKeepAlive = false;
+      if (this.requestId === null) return super.writeHead(status, headers as OutgoingHttpHeaders);
+      return super.writeHead(status, {
+        ...(headers as OutgoingHttpHeaders),
+        [REQUEST_ID_HEADER]: this.requestId,
+      });
+    }
+  }
   const answer = getRequestListener(
     (request, env) => {
-      const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: ServerResponse };
-      const response = app.fetch(request, null, incoming.socket.remoteAddress);
+      const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: Answer<IncomingMessage> };
+      const response = app.fetch(request, null, incoming.socket.remoteAddress, outgoing);
       return incoming.headers.accept?.includes('event-stream') === true
         ? Promise.resolve(response).then((answered) => sendStream(answered, outgoing))
         : response;
@@ -75,13 +97,6 @@ function createHttpServer(app: ServerApp): NodeHttpServer {
       hostname: 'localhost',
     },
   );
-  const end = { isNear: false };
-  class Answer extends ServerResponse {
-    override writeHead(...head: unknown[]): this {
-      if (end.isNear) this.shouldKeepAlive = false;
-      return super.writeHead(...(head as Parameters<ServerResponse['writeHead']>)) as this;
-    }
-  }
   const listener = (incoming: IncomingMessage, outgoing: ServerResponse) => {
     if (incoming.headers.host === undefined && incoming.httpVersion === '1.1') {
       // RFC 9112, section 3.2.
