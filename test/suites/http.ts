@@ -13,8 +13,9 @@ import { eventsSuite } from './http-events.ts';
 import { formationChangesSuite } from './http-formation-changes.ts';
 import { formationsSuite } from './http-formations.ts';
 import { pagesSuite } from './http-pages.ts';
-import { cellProjectionSuite } from './http-projection-cells.ts';
 import { openApiSuite } from './http-openapi.ts';
+import { operationsSuite } from './http-operations.ts';
+import { cellProjectionSuite } from './http-projection-cells.ts';
 import { projectionSuite } from './http-projection.ts';
 import { repeatsSuite } from './http-repeats.ts';
 import { streamsSuite } from './http-streams.ts';
@@ -45,6 +46,7 @@ export function httpSuite(target: Target, capabilities: Capabilities): void {
     describe('cell events', () => cellProjectionSuite(rig));
     describe('events', () => eventsSuite(rig));
     describe('streams', () => streamsSuite(rig));
+    describe('operations', () => operationsSuite(rig, target, OPERATOR));
     // The last one: it looks back.
     describe('the description of the API', () => openApiSuite(rig, seen));
   });
