@@ -159,6 +159,56 @@ describe('requests to a server that starts', () => {
     expect(late.answer?.status).toBe(503);
   });
 
+  it('OPS-3 OPS-4 OPS-5 are answered when they ask how far it is, and never held', async () => {
+    const app = createServer();
+    const alive = () => send(app, request('/livez')).answer?.status;
+    const readiness = async () => {
+      const { answer } = send(app, request('/readyz'));
+      return {
+        status: answer?.status,
+        retry: answer?.headers.get('retry-after'),
+        body: await answer?.json(),
+      };
+    };
+    const problem = { type: '/problems/service-unavailable', title: 'Event store unavailable', status: 503 };
+    const starting = (detail: string, phase: string, cursor: number, target: number | null) => ({
+      status: 503,
+      retry: '1',
+      body: { ...problem, detail: `the server is starting: ${detail}`, phase, cursor, target },
+    });
+    expect(alive()).toBe(200);
+    expect(await readiness()).toEqual(starting('waiting for the event store', 'starting', 0, null));
+    follower.onOpened(BOUNDS, 0);
+    replayTo(7);
+    expect(alive()).toBe(200);
+    expect(await readiness()).toEqual(starting(`replayed 7 of ${TARGET}`, 'replaying', 7, TARGET));
+    follower.onCaughtUp(TARGET);
+    const ready = { status: 'ready', phase: 'live', event_store: 'connected', cursor: TARGET };
+    expect(await readiness()).toEqual({ status: 200, retry: null, body: ready });
+    follower.onLost('gone');
+    const away = { ...ready, phase: 'lost', event_store: 'away' };
+    expect(await readiness()).toEqual({ status: 200, retry: null, body: away });
+    follower.onReset({ epoch: 'f', firstSeq: 1, lastSeq: 1 });
+    follower.onOpened({ epoch: 'f', firstSeq: 1, lastSeq: 1 }, 0);
+    expect(await readiness()).toEqual(starting('replayed 0 of 1', 'replaying', 0, 1));
+    void controlPlane.stop('leave');
+    expect(alive()).toBe(200);
+    expect((await readiness()).body).toMatchObject({
+      detail: 'the server is shutting down',
+      phase: 'stopped',
+    });
+  });
+
+  it('OPS-2 OPS-5 refuse a probe without the token, also then', () => {
+    const app = createServer();
+    for (const path of ['/livez', '/readyz', '/metrics']) {
+      expect(send(app, request(path, { headers: {} })).answer?.status).toBe(401);
+    }
+    // What a server that starts could show of itself is no reason to let anything but the two through.
+    expect(send(createServer({}), request('/metrics')).answer?.status).toBe(503);
+    expect(send(createServer({}), request('/livez/')).answer?.status).toBe(503);
+  });
+
   it('RUN-19 HTTP-1 HTTP-7 are not held without the token, nor when they are preflights', () => {
     const app = createServer();
     for (const authorization of ['', 'Bearer x', 'bearer t']) {

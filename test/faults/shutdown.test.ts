@@ -42,6 +42,20 @@ describe.each([nodeTarget, denoTarget])('on $name', (target) => {
     });
   });
 
+  test('OPS-24 every request is in the log of a server that ends behind the last answer', async () => {
+    const server = await start();
+    const ids = Array.from({ length: 50 }, () => unique('request'));
+    await Promise.all(ids.map((id) => server.http.get('/v1/version', { headers: { 'x-request-id': id } })));
+    server.child.kill('SIGTERM');
+    expect(await server.whenExited()).toBe(0);
+    const logged = server.stderr
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as { message: string; id?: string });
+    for (const id of ids) expect(logged.filter((line) => line.id === id)).toHaveLength(1);
+    expect(logged.at(-1)?.message).toBe('stopped');
+  });
+
   test('RUN-7 a request under way is answered, also when the signal comes twice', async () => {
     const server = await start();
     const body = JSON.stringify(flatDocument(unique()));

@@ -111,6 +111,8 @@ export class HttpClient {
 function isWhole(received: string): boolean {
   const head = received.indexOf('\r\n\r\n');
   if (head < 0) return false;
+  // What follows an upgrade is no body.
+  if (received.startsWith('HTTP/1.1 101 ')) return true;
   const length = /^content-length: *(\d+)/im.exec(received.slice(0, head));
   return length !== null && received.length >= head + 4 + Number(length[1]);
 }
