@@ -1,4 +1,4 @@
-// Log lines that wait for the end of a turn, and those that do not.
+// Log lines that wait for others, and those that do not.
 import { beforeEach, describe, expect, test } from 'vitest';
 
 import { LineWriter } from '../adapters/process/line-writer.ts';
@@ -14,13 +14,15 @@ describe('OPS-24 lines of requests', () => {
     lines = new LineWriter((line) => written.push(line), clock);
   });
 
-  test('are written together once the turn is over', async () => {
-    for (const line of ['a', 'b', 'c']) lines.writeSoon(line);
+  test('are written together, the first of them 10 ms late', async () => {
+    lines.writeSoon('a');
+    await clock.advance(9);
+    for (const line of ['b', 'c']) lines.writeSoon(line);
     expect(written).toEqual([]);
-    await clock.settle();
+    await clock.advance(1);
     expect(written).toEqual(['a\nb\nc']);
     lines.writeSoon('d');
-    await clock.settle();
+    await clock.advance(10);
     expect(written).toEqual(['a\nb\nc', 'd']);
   });
 
@@ -29,23 +31,29 @@ describe('OPS-24 lines of requests', () => {
     lines.write('b');
     lines.writeSoon('c');
     expect(written).toEqual(['a', 'b']);
-    await clock.settle();
+    await clock.advance(10);
     expect(written).toEqual(['a', 'b', 'c']);
   });
 
-  test('do not pile up in a turn that does not end', async () => {
+  test('do not pile up when there are many', async () => {
     const line = 'x'.repeat(1000);
     for (let n = 0; n < 1000; n++) lines.writeSoon(line);
     expect(written.length).toBeGreaterThan(10);
-    await clock.settle();
+    await clock.advance(10);
     expect(written.join('\n').split('\n')).toEqual(Array.from({ length: 1000 }, () => line));
     expect(Math.max(...written.map((each) => each.length))).toBeLessThan(70_000);
   });
 
-  test('are written when the process ends in the middle of a turn', () => {
+  test('are written when the process ends before their time', async () => {
     lines.writeSoon('a');
     lines.flush();
     lines.flush();
     expect(written).toEqual(['a']);
+    await clock.advance(5);
+    lines.writeSoon('b');
+    await clock.advance(9);
+    expect(written).toEqual(['a']);
+    await clock.advance(1);
+    expect(written).toEqual(['a', 'b']);
   });
 });

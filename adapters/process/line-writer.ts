@@ -1,7 +1,9 @@
-// Log lines on their way to stderr. A write is a system call that costs as much as a request's answer, so the lines of requests
-// are written together once per turn; what is worth more waits for nothing and takes them along, so that the order is kept.
+// Log lines on their way to stderr. A write is a system call that costs a quarter of a request's answer, so the lines of requests
+// are written together; what is worth more waits for nothing and takes them along, so that the order is kept.
 import type { Clock } from '../../src/ports.ts';
 
+/** A process that is killed takes no more than this with it. */
+const MAX_WAIT_MS = 10;
 /** Beyond this many characters nothing is gained by waiting. */
 const MAX_WAITING_CHARACTERS = 64 * 1024;
 
@@ -9,6 +11,7 @@ export class LineWriter {
   readonly #writeLine: (line: string) => void;
   readonly #clock: Clock;
   #waiting = '';
+  #cancelTimer = () => {};
 
   constructor(writeLine: (line: string) => void, clock: Clock) {
     this.#writeLine = writeLine;
@@ -21,11 +24,11 @@ export class LineWriter {
     this.#writeLine(line);
   }
 
-  /** Writes it with those of the same turn. */
+  /** Writes it a little later, with others. */
   writeSoon(line: string): void {
     if (this.#waiting === '') {
       this.#waiting = line;
-      this.#clock.soon(() => this.flush());
+      this.#cancelTimer = this.#clock.after(MAX_WAIT_MS, () => this.flush());
     } else {
       this.#waiting += `\n${line}`;
       if (this.#waiting.length > MAX_WAITING_CHARACTERS) this.flush();
@@ -36,6 +39,7 @@ export class LineWriter {
   flush(): void {
     const lines = this.#waiting;
     if (lines === '') return;
+    this.#cancelTimer();
     this.#waiting = '';
     this.#writeLine(lines);
   }
