@@ -24,14 +24,11 @@ export type RequestLog = (request: AnsweredRequest, method: string, status: numb
 /** A log that hands each line, without its line feed, to `write`; null when nobody wants to see them. */
 export function createRequestLog(level: LogLevel, write: (line: string) => void): RequestLog | null {
   if (!isLogged('info', level)) return null;
-  const time = createTimeText();
-  const operatorText = createMemo();
+  const start = createStart();
+  const middle = createMiddle();
   return ({ id, operator, route }, method, status, ms) =>
     write(
-      `{"time":"${time()}","level":"info","message":"request","id":${idText(id)},"operator":${operatorText(operator)},` +
-        // Templates are ours, and need no escapes.
-        `"method":${methodText(method)},"route":${route === null ? 'null' : `"${route}"`},"status":${status},` +
-        `"ms":${Math.round(ms * 1000) / 1000}}`,
+      `${start()}${idText(id)}${middle(operator, method, route)}${status},"ms":${Math.round(ms * 1000) / 1000}}`,
     );
 }
 
@@ -48,23 +45,29 @@ export function createRequestIds(): (headers: Headers) => string {
   };
 }
 
-/** The present as RFC 3339; requests of the same millisecond share the text. */
-function createTimeText(): () => string {
+/** What is in front of the id: requests of the same millisecond share it. */
+function createStart(): () => string {
   let shown = Number.NaN;
   let text = '';
   return () => {
     const now = Date.now();
-    if (now !== shown) text = new Date((shown = now)).toISOString();
+    if (now !== shown) {
+      shown = now;
+      text = `{"time":"${new Date(now).toISOString()}","level":"info","message":"request","id":`;
+    }
     return text;
   };
 }
 
-/** As JSON; the same value again is not spelled again. */
-function createMemo(): (value: string | null) => string {
-  let last: string | null = null;
-  let text = 'null';
-  return (value) => {
-    if (value !== last) text = JSON.stringify((last = value));
+/** What is between id and status; mostly it is that of the request before. */
+function createMiddle(): (operator: string | null, method: string, route: Template | null) => string {
+  let last: { operator: string | null; method: string; route: Template | null } | null = null;
+  let text = '';
+  return (operator, method, route) => {
+    if (last === null || operator !== last.operator || method !== last.method || route !== last.route) {
+      last = { operator, method, route };
+      text = `,"operator":${JSON.stringify(operator)},"method":${JSON.stringify(excerpt(method))},"route":${JSON.stringify(route)},"status":`;
+    }
     return text;
   };
 }
@@ -72,8 +75,4 @@ function createMemo(): (value: string | null) => string {
 /** Of what may be in it, two characters need an escape. */
 function idText(id: string): string {
   return id.includes('"') || id.includes('\\') ? JSON.stringify(id) : `"${id}"`;
-}
-
-function methodText(method: string): string {
-  return /^[A-Z]{1,16}$/.test(method) ? `"${method}"` : JSON.stringify(excerpt(method));
 }
