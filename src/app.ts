@@ -14,6 +14,7 @@ import { ProblemError, toProblem } from './problems.ts';
 import { canonicalPath, minCursorOf, rawPathOf } from './query.ts';
 import { createRequestIds, REQUEST_ID_HEADER, type RequestLog } from './request-log.ts';
 import { RequestMetrics } from './request-metrics.ts';
+import { cellEventRoutes } from './routes/cell-events.ts';
 import { cellRoutes } from './routes/cells.ts';
 import { eventRoutes } from './routes/events.ts';
 import { FEED_PATH, feedRoutes } from './routes/feed.ts';
@@ -116,6 +117,7 @@ export function createEntrance(options: EntranceOptions): ServerApp {
   registerRoutes(app, (register) => {
     formationRoutes(register, answerInTime);
     cellRoutes(register, answerInTime);
+    cellEventRoutes(register, answerInTime);
     eventRoutes(register, answerInTime);
     feedRoutes(register, answerInTime);
     metaRoutes(register, answerInTime);

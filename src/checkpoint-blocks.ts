@@ -1,11 +1,13 @@
 // The blocks of a checkpoint: how records are spelled in them, how they are packed, and which older ones a save rewrites.
 // The spelling is compact JSON, one array for each record; what is read here has passed its digest.
+import { CHUNK, type ChunkRow, parseChunk } from './checkpoint-chunks.ts';
+import type { IndexChunk } from './event-index-chunk.ts';
 import { CHECKPOINT_BLOCK_LENGTH, CHECKPOINT_COMPACTIONS } from './limits.ts';
 import type { Cell, CellState, Formation, FormationPhase, Position } from './model.ts';
 
 /** A record and its text, made at one moment. */
-export interface Piece {
-  readonly record: Formation | Cell;
+export interface Piece<Of = Formation | Cell> {
+  readonly record: Of;
   readonly text: string;
 }
 
@@ -92,10 +94,10 @@ export function pieceOfCell(record: Cell): Piece {
 }
 
 /** The pieces in as few blocks as hold them, all about as full: a small one left over would have to be rewritten soon. */
-export function packPieces(pieces: readonly Piece[]): Piece[][] {
+export function packPieces<Of>(pieces: readonly Piece<Of>[]): Piece<Of>[][] {
   const whole = lengthOf(pieces);
   const fair = whole / Math.ceil(whole / CHECKPOINT_BLOCK_LENGTH);
-  const packs: Piece[][] = [];
+  const packs: Piece<Of>[][] = [];
   let length = Number.POSITIVE_INFINITY;
   for (const piece of pieces) {
     const longer = length + piece.text.length;
@@ -103,26 +105,35 @@ export function packPieces(pieces: readonly Piece[]): Piece[][] {
       packs.push([]);
       length = 0;
     }
-    (packs.at(-1) as Piece[]).push(piece);
+    (packs.at(-1) as Piece<Of>[]).push(piece);
     length += piece.text.length;
   }
   return packs;
 }
 
-export function lengthOf(pieces: readonly Piece[]): number {
+export function lengthOf(pieces: readonly Piece<unknown>[]): number {
   return pieces.reduce((length, { text }) => length + text.length, 0);
 }
 
-export function blockText(pieces: readonly Piece[]): string {
+export function blockText(pieces: readonly Piece<unknown>[]): string {
   return `[${pieces.map(({ text }) => text).join(',')}]`;
 }
 
+/** What is in a block: records, or chunks of the index. */
+export interface ParsedBlock {
+  readonly formations: Formation[];
+  readonly cells: Cell[];
+  readonly chunks: IndexChunk[];
+}
+
 /** The records of a block. Throws when the text is something else. */
-export function parseBlock(text: string, block: number): { formations: Formation[]; cells: Cell[] } {
+export function parseBlock(text: string, block: number): ParsedBlock {
   const formations: Formation[] = [];
   const cells: Cell[] = [];
-  for (const row of JSON.parse(text) as readonly (FormationRow | CellRow)[]) {
-    if (row[0] === FORMATION) {
+  const chunks: IndexChunk[] = [];
+  for (const row of JSON.parse(text) as readonly (FormationRow | CellRow | ChunkRow)[]) {
+    if (row[0] === CHUNK) chunks.push(parseChunk(row));
+    else if (row[0] === FORMATION) {
       const [, id, name, phase, reason, failedCells, document, createdAt, updatedAt, firstSeq, version] = row;
       const receipts = (row[11] ?? []).map(([key, request, seq]) => ({ key, request, seq }));
       formations.push({
@@ -160,7 +171,7 @@ export function parseBlock(text: string, block: number): { formations: Formation
       });
     }
   }
-  return { formations, cells };
+  return { formations, cells, chunks };
 }
 
 /**

@@ -2,13 +2,14 @@
 // that with it everything is verified.
 import * as v from 'valibot';
 
+import type { Position } from './model.ts';
 import type { LogAnchor } from './ports.ts';
 import { encodeUtf8 } from './utf8.ts';
 
 /** Raised whenever a head or a block is spelled in another way. */
-const FORMAT = 2;
-/** What is understood: the blocks of format 1 know no receipts. */
-const READABLE: ReadonlySet<unknown> = new Set([1, FORMAT]);
+const FORMAT = 3;
+/** What is understood: format 2 has no index of events, and the blocks of format 1 know no receipts either. */
+const READABLE: ReadonlySet<unknown> = new Set([1, 2, FORMAT]);
 
 /** The seal ends the text and covers what is before it. */
 const SEAL = /,"sha256":"([0-9a-f]{64})"\}$/;
@@ -20,6 +21,7 @@ const headSchema = v.strictObject({
   epoch: v.string(),
   cursor: wholeNumber,
   timestamp: v.nullable(v.strictObject({ seq: wholeNumber, nanos: v.string() })),
+  indexFloor: v.optional(wholeNumber),
   blocks: v.array(v.strictTuple([wholeNumber, wholeNumber, v.string()])),
   sha256: v.string(),
 });
@@ -34,6 +36,8 @@ interface ListedBlock {
 
 export interface CheckpointHead {
   readonly anchor: LogAnchor;
+  /** What the index of events is complete behind; null when there is none. */
+  readonly indexFloor: Position | null;
   readonly blocks: readonly ListedBlock[];
 }
 
@@ -48,13 +52,14 @@ export async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> 
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-export async function writeHead({ anchor, blocks }: CheckpointHead): Promise<string> {
+export async function writeHead({ anchor, indexFloor, blocks }: CheckpointHead): Promise<string> {
   const { position, epoch, timestamp } = anchor;
   const text = JSON.stringify({
     format: FORMAT,
     epoch,
     cursor: position,
     timestamp: timestamp === null ? null : { seq: timestamp.seq, nanos: timestamp.nanos },
+    ...(indexFloor === null ? {} : { indexFloor }),
     blocks: blocks.map(({ id, records, digest }) => [id, records, digest]),
   }).slice(0, -1);
   return `${text},"sha256":"${await digestOf(encodeUtf8(text))}"}`;
@@ -73,9 +78,10 @@ export async function readHead(text: string): Promise<CheckpointHead> {
   }
   const parsed = v.safeParse(headSchema, value);
   if (!parsed.success) throw new UnusableCheckpointError('the head is not understood');
-  const { cursor, epoch, timestamp, blocks } = parsed.output;
+  const { cursor, epoch, timestamp, indexFloor = null, blocks } = parsed.output;
   return {
     anchor: { position: cursor, epoch, timestamp },
+    indexFloor,
     blocks: blocks.map(([id, records, digest]) => ({ id, records, digest })),
   };
 }

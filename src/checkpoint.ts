@@ -1,18 +1,11 @@
 // The checkpoint of the projection, log-structured: a save writes the records that changed as new blocks, and with them
 // those of older blocks that are small or mostly superseded. When to save is the caller's decision, keeping the store's.
-import {
-  blocksToAbsorb,
-  blockText,
-  type KeptBlock,
-  lengthOf,
-  packPieces,
-  parseBlock,
-  type Piece,
-  pieceOfCell,
-  pieceOfFormation,
-} from './checkpoint-blocks.ts';
+import { gatherBatch } from './checkpoint-batch.ts';
+import { type KeptBlock, parseBlock } from './checkpoint-blocks.ts';
+import { KeptChunks } from './checkpoint-chunks.ts';
 import { digestOf, readHead, UnusableCheckpointError, writeHead } from './checkpoint-head.ts';
 import { RivalWatch } from './checkpoint-rival.ts';
+import type { IndexChunk } from './event-index-chunk.ts';
 import type { Formation, Position } from './model.ts';
 import type {
   CheckpointBlock,
@@ -44,13 +37,6 @@ export interface Saved {
 
 const NOTHING: Saved = { records: 0, blocks: 0, bytes: 0 };
 
-/** What a save is to write, taken from the view at one moment. */
-interface Batch {
-  readonly blocks: readonly (CheckpointBlock & { readonly records: readonly Piece['record'][] })[];
-  /** How many live records leave each older block, because they are written again. */
-  readonly leaving: ReadonlyMap<number, number>;
-}
-
 const NEVER: Position = -1;
 
 /** The one checkpoint of one view. */
@@ -66,6 +52,7 @@ export class Checkpoint {
   #position: Position = NEVER;
   /** Whether the store holds what is known here; else the next save replaces all of it. */
   #isKnown = false;
+  readonly #chunks = new KeptChunks();
   readonly #rivals: RivalWatch;
   /** Resolves when all that was asked for is done; null when nothing is under way. */
   #busy: Promise<void> | null = null;
@@ -147,6 +134,7 @@ export class Checkpoint {
     const { anchor } = head;
     const state = initialState(anchor.position);
     const formations: Formation[] = [];
+    const chunks: { chunk: IndexChunk; block: number }[] = [];
     // Youngest first: what is already there is what counts.
     for (const { id, records, digest } of [...head.blocks].sort((a, b) => b.id - a.id)) {
       const text = texts.get(id);
@@ -156,12 +144,13 @@ export class Checkpoint {
         throw new UnusableCheckpointError('a block is not what was written');
       }
       const parsed = parseBlock(text, id);
-      if (parsed.formations.length + parsed.cells.length !== records) {
+      if (parsed.formations.length + parsed.cells.length + parsed.chunks.length !== records) {
         throw new UnusableCheckpointError('a block has another number of records');
       }
       const block = { id, digest, length: text.length, records, live: 0, isDoubtful: false };
       for (const cell of parsed.cells) if (restoreCell(state, cell)) block.live++;
       formations.push(...parsed.formations);
+      chunks.push(...parsed.chunks.map((chunk) => ({ chunk, block: id })));
       this.#blocks.set(id, block);
     }
     // Oldest first: names that very many hold are indexed at their ends. The sort is stable, the younger of two versions
@@ -169,6 +158,9 @@ export class Checkpoint {
     for (const formation of formations.sort((a, b) => a.firstSeq - b.firstSeq)) {
       if (restoreFormation(state, formation)) (this.#blocks.get(formation.block) as KeptBlock).live++;
     }
+    const range = { floor: head.indexFloor ?? anchor.position, through: anchor.position };
+    for (const id of this.#chunks.restore(state.index, chunks, range))
+      (this.#blocks.get(id) as KeptBlock).live++;
     this.#nextBlock = Math.max(0, ...this.#blocks.keys()) + 1;
     this.#position = anchor.position;
     this.#isKnown = true;
@@ -190,14 +182,15 @@ export class Checkpoint {
   async #write(state: ProjectionState, { epoch, timestamp }: LogAnchor): Promise<Saved> {
     const position = state.cursor;
     if (this.#isKnown && position === this.#position) return NOTHING;
-    const { blocks, leaving } = this.#gather(state);
+    const kept = { blocks: this.#blocks, chunks: this.#chunks, position: this.#position };
+    const { blocks, leaving, chunks, indexFloor } = gatherBatch(state, kept, () => this.#nextBlock++);
     // From here on the view may change.
     const added: KeptBlock[] = [];
     let bytes = 0;
-    for (const { id, text, records } of blocks) {
+    for (const { id, text, records, chunks: ofIndex } of blocks) {
       const encoded = encodeUtf8(text);
       const digest = await digestOf(encoded);
-      const { length: live } = records;
+      const live = records.length + ofIndex.length;
       added.push({ id, digest, length: text.length, records: live, live, isDoubtful: false });
       bytes += encoded.byteLength;
     }
@@ -206,6 +199,7 @@ export class Checkpoint {
     const emptied = older.filter(isEmptied).map(({ id }) => id);
     const head = await writeHead({
       anchor: { position, epoch, timestamp },
+      indexFloor,
       blocks: [...older.filter((block) => !isEmptied(block)), ...added],
     });
     const put = blocks.map(({ id, text }): CheckpointBlock => ({ id, text }));
@@ -217,39 +211,10 @@ export class Checkpoint {
     for (const id of emptied) this.#blocks.delete(id);
     for (const block of added) this.#blocks.set(block.id, block);
     for (const { id, records } of blocks) for (const record of records) record.block = id;
-    const written = added.reduce((sum, { records }) => sum + records, 0);
-    return { records: written, blocks: added.length, bytes: bytes + encodeUtf8(head).byteLength };
-  }
-
-  /** The dirty records and those of the blocks that go with them, in new blocks. */
-  #gather(state: ProjectionState): Batch {
-    const pieces: Piece[] = [];
-    const leaving = new Map<number, number>();
-    const add = (piece: Piece) => {
-      pieces.push(piece);
-      const { block } = piece.record;
-      leaving.set(block, (leaving.get(block) ?? 0) + 1);
-    };
-    const position = this.#position;
-    for (const formation of state.formations.values()) {
-      if (formation.version > position) add(pieceOfFormation(formation));
-    }
-    for (const cell of state.cells.values()) if (cell.version > position) add(pieceOfCell(cell));
-    const absorbed = blocksToAbsorb(this.#blocks.values(), leaving, lengthOf(pieces));
-    if (absorbed.size > 0) {
-      for (const formation of state.formations.values()) {
-        if (formation.version <= position && absorbed.has(formation.block)) add(pieceOfFormation(formation));
-      }
-      for (const cell of state.cells.values()) {
-        if (cell.version <= position && absorbed.has(cell.block)) add(pieceOfCell(cell));
-      }
-    }
-    const blocks = packPieces(pieces).map((pack) => ({
-      id: this.#nextBlock++,
-      text: blockText(pack),
-      records: pack.map(({ record }) => record),
-    }));
-    return { blocks, leaving };
+    const written = blocks.flatMap(({ id, chunks: ofIndex }) => ofIndex.map((chunk) => [chunk, id] as const));
+    this.#chunks.saved(chunks, new Map(written));
+    const records = added.reduce((sum, block) => sum + block.records, 0);
+    return { records, blocks: added.length, bytes: bytes + encodeUtf8(head).byteLength };
   }
 
   /** A commit that failed may have been made all the same: what it put may be there, what it removed may be gone. */
@@ -269,6 +234,7 @@ export class Checkpoint {
   }
 
   #forget(): void {
+    this.#chunks.clear();
     this.#blocks.clear();
     this.#strays.clear();
     this.#position = NEVER;

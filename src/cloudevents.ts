@@ -22,6 +22,11 @@ export function frameText(seq: Position, text: string): string {
   return `{"seq":${seq},"event":${text}}`;
 }
 
+/** The event of a frame as it was published. */
+export function eventTextOf({ seq, text }: { readonly seq: Position; readonly text: string }): string {
+  return text.slice(`{"seq":${seq},"event":`.length, -1);
+}
+
 const TYPE_PREFIX = 'dev.cellos.events.cell.formation.v1.';
 
 /** The last segment of a formation event's type and subject. */

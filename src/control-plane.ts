@@ -4,6 +4,7 @@ import type { Checkpoint } from './checkpoint.ts';
 import { CheckpointKeeper } from './checkpoint-keeper.ts';
 import { whenRestored } from './checkpoint-start.ts';
 import { decodeEntry, frameText } from './cloudevents.ts';
+import { topicOf } from './event-topic.ts';
 import { EventWatches } from './event-watches.ts';
 import { toFact } from './facts.ts';
 import { Feed } from './feed.ts';
@@ -14,7 +15,7 @@ import { BROKER_GRACE_MS, MAX_SESSIONS, RING_BYTES } from './limits.ts';
 import type { Position } from './model.ts';
 import type { Clock, EventLog, Log, LogAnchor, LogBounds, LogEntry } from './ports.ts';
 import { unavailable } from './problems.ts';
-import { advance, evolve, initialState, type ProjectionState, retain } from './projection.ts';
+import { advance, beginAt, evolve, initialState, type ProjectionState, retain } from './projection.ts';
 import { Snapshots } from './snapshots.ts';
 import { Vitals } from './vitals.ts';
 import { Waiters } from './waiters.ts';
@@ -58,7 +59,7 @@ export class ControlPlane implements SnapshotSource {
   constructor({ log, clock, logger, ...options }: ControlPlaneOptions) {
     this.log = log;
     const { ringBytes = RING_BYTES, maxSessions = MAX_SESSIONS, pace = UNPACED } = options;
-    this.feed = new Feed(log, clock, logger, { ringBytes, maxSessions, pace, snapshots: this });
+    this.feed = new Feed(log, clock, logger, { ringBytes, maxSessions, pace, view: this });
     this.#clock = clock;
     this.#logger = logger;
     const { skipReplay = false, nextSlice } = options;
@@ -209,19 +210,22 @@ export class ControlPlane implements SnapshotSource {
     this.vitals.opened();
     this.#startedAt = this.#clock.now();
     // A view that starts at the tail begins with what comes after it.
-    if (first) advance(this.#state, after);
+    if (first) beginAt(this.#state, after);
     retain(this.#state, bounds.firstSeq);
     this.#endGrace();
     this.#lifecycle.apply('opened');
     this.feed.setEpoch(bounds.epoch);
     if (after + 1 < bounds.firstSeq) this.feed.closeSkipped(bounds);
-    const { firstSeq, lastSeq, epoch } = bounds;
-    this.#logger.info(first ? 'event log opened' : 'event log reopened', { firstSeq, lastSeq, epoch });
+    this.#logger.info(first ? 'event log opened' : 'event log reopened', { ...bounds });
   }
 
   #entry(entry: LogEntry): void {
     const decoded = decodeEntry(entry);
-    const { warning, effect } = evolve(this.#state, decoded.seq, toFact(decoded));
+    const fact = toFact(decoded);
+    const { warning, effect } = evolve(this.#state, decoded.seq, fact);
+    const topic = topicOf(decoded.event, fact);
+    // Behind the reducer, which may just have learned whose cell it is.
+    this.#state.index.note(decoded.seq, topic, this.#state.cells);
     this.vitals.events[effect]++;
     if (warning !== null) this.#logger.warn('event skipped', { seq: decoded.seq, reason: warning });
     const { seq, subject, text, event } = decoded;
@@ -229,7 +233,7 @@ export class ControlPlane implements SnapshotSource {
     // While nobody can be connected the feed is not fed: keeping the frames of a replay would cost a fifth of its time.
     if (this.serving) {
       if (text === null) this.feed.advance(seq);
-      else this.feed.broadcast({ seq, subject, text: frameText(seq, text) });
+      else this.feed.broadcast({ seq, subject, text: frameText(seq, text), topic });
       this.keeper?.applied();
     } else if (this.keeper?.replayed()) {
       this.#lifecycle.sliced();
@@ -245,8 +249,7 @@ export class ControlPlane implements SnapshotSource {
     if (this.#lifecycle.phase === 'live') return;
     this.#lifecycle.apply('caughtUp');
     this.keeper?.applied();
-    const ms = this.#clock.now() - this.#startedAt;
-    this.vitals.catchUpMs = ms;
+    const ms = (this.vitals.catchUpMs = this.#clock.now() - this.#startedAt);
     const { cursor, formations, cells } = this.#state;
     this.#logger.info('projection is live', {
       cursor,

@@ -29,9 +29,10 @@ const MAX_INT64 = 2n ** 63n - 1n;
 
 const NOTHING: Fact = { kind: 'none', warning: null };
 
-type Members = Readonly<Record<string, unknown>>;
+export type Members = Readonly<Record<string, unknown>>;
 
-function isObject(value: unknown): value is Members {
+/** A JSON object, as opposed to an array or a scalar. */
+export function isObject(value: unknown): value is Members {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
@@ -49,11 +50,21 @@ function phaseOf(type: string): FormationPhase | null {
   return null;
 }
 
-function formationFact(event: Members, text: string, phase: FormationPhase): Fact {
-  const data = isObject(event['data']) ? event['data'] : {};
+/** Whether an event of this type is a formation's, whatever its phase. */
+export function isFormationType(type: string): boolean {
+  return type.startsWith(FORMATION_PREFIXES[0]) || type.startsWith(FORMATION_PREFIXES[1]);
+}
+
+/** Which formation a formation's event names; null when it names none validly. */
+export function formationIdOf(event: Members, data: Members): string | null {
   const spelled =
     stringOrNull(data['formationId']) ?? stringOrNull(data['formation_id']) ?? stringOrNull(event['subject']);
-  const id = spelled === null ? null : parseUuid(spelled);
+  return spelled === null ? null : parseUuid(spelled);
+}
+
+function formationFact(event: Members, text: string, phase: FormationPhase): Fact {
+  const data = isObject(event['data']) ? event['data'] : {};
+  const id = formationIdOf(event, data);
   if (id === null) return { kind: 'none', warning: 'formation event without a valid formation id' };
   const failed = data['failedCellIds'];
   const failedCells = Array.isArray(failed) ? failed.filter((cell) => typeof cell === 'string') : [];
@@ -88,13 +99,13 @@ function exitCodeOf(data: Members, text: string): string | null {
   return value >= MIN_INT64 && value <= MAX_INT64 ? spelled : null;
 }
 
-function formationOfCell(data: Members): string | null {
-  const correlation = isObject(data['correlation']) ? data['correlation'] : {};
-  for (const candidate of [data['formationId'], correlation['formationId']]) {
-    const id = typeof candidate === 'string' ? parseUuid(candidate) : null;
-    if (id !== null) return id;
-  }
-  return null;
+/** Which formation another event than a formation's belongs to, as far as it says so. */
+export function relatedFormation(data: Members): string | null {
+  const { formationId, correlation } = data;
+  const id = typeof formationId === 'string' ? parseUuid(formationId) : null;
+  if (id !== null || !isObject(correlation)) return id;
+  const { formationId: correlated } = correlation;
+  return typeof correlated === 'string' ? parseUuid(correlated) : null;
 }
 
 function cellFact(event: Members, text: string, effect: CellFact['effect']): Fact {
@@ -109,7 +120,7 @@ function cellFact(event: Members, text: string, effect: CellFact['effect']): Fac
     id,
     specId,
     runId: stringOrNull(data['runId']),
-    formationId: formationOfCell(data),
+    formationId: relatedFormation(data),
     exitCode: effect === 'completed' ? exitCodeOf(data, text) : null,
     outcome: stringOrNull(data['outcome']),
     time: stringOrNull(event['time']),

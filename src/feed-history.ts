@@ -1,6 +1,7 @@
 // Pages of the log for sessions whose position is older than the ring. Pages begin and end at fixed sequences, so that sessions
 // that come back together share them, and a bounded number is read at once: each read costs the broker a consumer.
 import { decodeEntry, frameText } from './cloudevents.ts';
+import { topicOf } from './event-topic.ts';
 import {
   FEED_REPORT_MS,
   HISTORY_CACHED_PAGES,
@@ -109,7 +110,7 @@ export class FeedHistory {
       let reached = after;
       let isChecked = false;
       for (const entry of entries) {
-        const { seq, subject, text } = decodeEntry(entry);
+        const { seq, subject, text, event } = decodeEntry(entry);
         if (seq > reached + 1 && !isChecked) {
           // Deleted, or dropped by the log since the bounds were asked for: only what is behind the floor may be missing unsaid.
           const now = await this.#log.bounds();
@@ -117,7 +118,7 @@ export class FeedHistory {
           isChecked = true;
         }
         reached = seq;
-        if (text !== null) frames.push({ seq, subject, text: frameText(seq, text) });
+        if (text !== null) frames.push({ seq, subject, text: frameText(seq, text), topic: topicOf(event) });
       }
       if (reached < through && !isChecked) {
         const now = await this.#log.bounds();

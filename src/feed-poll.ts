@@ -1,11 +1,12 @@
 // A request that waits for what comes next: a session of the feed that ends with the first frames it is sent.
 import type { Feed } from './feed.ts';
-import type { Position } from './model.ts';
+import type { EventScope, Position } from './model.ts';
 import type { Clock, Frame } from './ports.ts';
 
 export interface PollOptions {
   readonly after: Position;
   readonly filter: string;
+  readonly scope?: EventScope | undefined;
   readonly epoch: string;
   readonly ms: number;
   readonly clock: Clock;
@@ -23,7 +24,7 @@ export interface Polled {
 /** Resolves with what comes after `after`, as soon as there is something. Never rejects. */
 export async function nextFrames(
   feed: Feed,
-  { after, filter, epoch, ms, clock, signal }: PollOptions,
+  { after, filter, scope, epoch, ms, clock, signal }: PollOptions,
 ): Promise<Polled> {
   const { promise, resolve } = Promise.withResolvers<readonly Frame[]>();
   let cursor = after;
@@ -41,7 +42,7 @@ export async function nextFrames(
         cursor = memory.cursor;
       },
     },
-    { since: after, filter, epoch },
+    { since: after, filter, scope, epoch },
   );
   const cancel = clock.after(ms, finish);
   signal.addEventListener('abort', finish);

@@ -7,7 +7,7 @@ import {
   OVERFLOW_GRACE_MS,
   SLOW_CLIENT_MS,
 } from './limits.ts';
-import type { Position } from './model.ts';
+import type { EventScope, Position } from './model.ts';
 import type { FeedSocket, Frame, SessionMemory } from './ports.ts';
 
 /** What a client asked for. */
@@ -15,6 +15,8 @@ export interface FeedRequest {
   /** Everything after this; null for live only. */
   readonly since: Position | null;
   readonly filter: string;
+  /** Whose events alone it wants; absent: everybody's. */
+  readonly scope?: EventScope | undefined;
   /** The incarnation that `since` belongs to, when the client says so. */
   readonly epoch: string | null;
   /** Whether it wants to be told where it is. */
@@ -35,12 +37,14 @@ export type SessionState = 'opening' | 'hydrating' | 'resuming' | 'behind' | 'li
 /** Ends a session with a close code and reason. */
 export type CloseSession = (session: FeedSession, code: number, reason: string) => void;
 
-/** The sessions of one subject filter. */
+/** The sessions of one subject filter and one scope. */
 export interface Channel {
+  readonly key: string;
   readonly filter: string;
+  readonly scope: EventScope | undefined;
   /** An invalid filter has a channel too, until its session is closed. */
   readonly isValid: boolean;
-  readonly matches: (subject: string) => boolean;
+  readonly matches: (frame: Frame) => boolean;
   readonly sessions: Set<FeedSession>;
   readonly live: Set<FeedSession>;
 }
@@ -75,7 +79,7 @@ export class FeedSession {
   constructor(
     socket: FeedSocket,
     channel: Channel,
-    { cursor, epoch, control, now }: Omit<SessionMemory, 'filter'> & { readonly now: number },
+    { cursor, epoch, control, now }: Omit<SessionMemory, 'filter' | 'scope'> & { readonly now: number },
   ) {
     this.socket = socket;
     this.channel = channel;
@@ -111,6 +115,7 @@ export class FeedSession {
     const { channel, cursor, epoch, control } = this;
     this.socket.remember({
       filter: channel.filter,
+      ...(channel.scope === undefined ? {} : { scope: channel.scope }),
       cursor,
       epoch,
       ...(control === undefined ? {} : { control }),

@@ -11,7 +11,7 @@ import { type CloseSession, type FeedRequest, FeedSession } from './feed-session
 import { FeedSnapshots, type SnapshotSource } from './feed-snapshot.ts';
 import { FeedSweep } from './feed-sweep.ts';
 import { MAX_INBOUND_MESSAGE_BYTES } from './limits.ts';
-import type { Position } from './model.ts';
+import type { Cell, Position } from './model.ts';
 import type {
   Clock,
   EventLog,
@@ -44,13 +44,17 @@ const END_REASONS: Readonly<Record<number, EndReason>> = {
 };
 const FLOOD = 'too many messages';
 
+/** Where a session's snapshot comes from, and whose a cell is as the view is now. */
+interface FeedView extends SnapshotSource {
+  readonly state: { readonly cells: ReadonlyMap<string, Cell> };
+}
+
 export interface FeedOptions {
   /** Frames kept in memory. */
   readonly ringBytes: number;
   readonly pace: PaceLimits;
   readonly maxSessions: number;
-  /** Where a session's snapshot comes from. */
-  readonly snapshots: SnapshotSource;
+  readonly view: FeedView;
 }
 
 export class Feed {
@@ -59,7 +63,7 @@ export class Feed {
   readonly #catchUp: FeedCatchUp;
   readonly #snapshots: FeedSnapshots;
   readonly #sessions = new Set<FeedSession>();
-  readonly #channels = new FeedChannels();
+  readonly #channels: FeedChannels;
   readonly #pace: FeedPace;
   readonly #sweep: FeedSweep;
   readonly #admission: FeedAdmission;
@@ -81,7 +85,8 @@ export class Feed {
   constructor(log: EventLog, clock: Clock, logger: Log, options: FeedOptions) {
     this.#clock = clock;
     this.#maxSessions = options.maxSessions;
-    this.#snapshots = new FeedSnapshots(options.snapshots, clock);
+    this.#channels = new FeedChannels(() => options.view.state.cells);
+    this.#snapshots = new FeedSnapshots(options.view, clock);
     this.#pace = new FeedPace(options.pace, clock, () => this.#continue());
     this.#live = new LiveFeed(options.ringBytes, {
       channels: this.#channels,
@@ -149,9 +154,10 @@ export class Feed {
 
   /** A client's socket has opened; the returned handle takes what happens to it. */
   open(socket: FeedSocket, request: FeedRequest): FeedConnection {
-    const { filter, since, epoch, control = false, snapshot = null } = request;
+    const { filter, scope, since, epoch, control = false, snapshot = null } = request;
     const session = this.#join(socket, {
       filter,
+      ...(scope === undefined ? {} : { scope }),
       cursor: since ?? this.#live.received,
       epoch: epoch ?? this.#epoch,
       ...(control ? { control: 'wanted' } : {}),
@@ -221,7 +227,7 @@ export class Feed {
   }
 
   #join(socket: FeedSocket, memory: SessionMemory): FeedSession {
-    const channel = this.#channels.open(memory.filter);
+    const channel = this.#channels.open(memory);
     const session = new FeedSession(socket, channel, { ...memory, now: this.#clock.now() });
     this.#sessions.add(session);
     this.opened++;

@@ -39,12 +39,15 @@ export function noContent(headers: Readonly<Record<string, string>>): Response {
   return new Response(null, { status: 204, headers: { ...CORS_HEADERS, ...headers } });
 }
 
-/** 200 with server-sent events; without a body for HEAD. Nothing on the way may keep or collect them. */
-export function stream(body: ReadableStream<Uint8Array> | null): Response {
+/** What is sent as it comes: server-sent events, or a JSON text on each line. */
+export type StreamType = 'text/event-stream' | 'application/x-ndjson';
+
+/** 200 with a stream; without a body for HEAD. Nothing on the way may keep or collect it. */
+export function stream(body: ReadableStream<Uint8Array> | null, type: StreamType): Response {
   return new Response(body, {
     headers: {
       ...CORS_HEADERS,
-      'content-type': 'text/event-stream',
+      'content-type': type,
       'cache-control': 'no-store',
       // nginx collects answers unless told not to.
       'x-accel-buffering': 'no',

@@ -147,6 +147,15 @@ export const WATCH_SUSPICION_MS = 250;
 /** Protocol pings to the broker: below the 100 s after which Cloudflare cuts an idle WebSocket. */
 export const BROKER_PING_MS = 20_000;
 
+/** What the index of events by cell and formation may take: six bytes an event, so it reaches back some 1.4 million of them. */
+export const EVENT_INDEX_BYTES = 8 * 1024 * 1024;
+/** Occurrences in one chunk of it: what is forgotten, or put together in a checkpoint, at a time. */
+export const EVENT_INDEX_CHUNK = 16_384;
+/** Sequences that are looked up in the index at once, for readers of one cell's or formation's events. */
+export const EVENT_LOOKUP_BATCH = 512;
+/** Requests for single entries of the log that are under way at once for one reader: each may bring a megabyte. */
+export const ENTRY_REQUESTS = 32;
+
 /** Text of one block of a checkpoint, in UTF-16 units: few enough blocks to count, each small enough to rewrite. */
 export const CHECKPOINT_BLOCK_LENGTH = 1024 * 1024;
 /** Blocks that any save may rewrite because they are more than half dead; one that writes much rewrites as much of them. */

@@ -28,6 +28,20 @@ export interface EventEntry {
   readonly event: unknown;
 }
 
+/** What one event is about; each null when it is about none. */
+export interface EventTopic {
+  /** A cell's id, of whatever type the event is. */
+  readonly cell: string | null;
+  /** The formation that the event names itself; that of its cell may be known from another event. */
+  readonly formation: string | null;
+}
+
+/** The events of one cell, or those of one formation and its cells. */
+export interface EventScope {
+  readonly kind: 'cell' | 'formation';
+  readonly id: string;
+}
+
 /** What an event carries of the request that made it, when that had an Idempotency-Key: two digests (idempotency.ts). */
 export interface RequestMark {
   /** Of method, path and key: what one request is told from another by. SHA-256 in base64url. */

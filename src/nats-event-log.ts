@@ -1,17 +1,14 @@
 // The EventLog over nats.ws: connecting and reconnecting, the stream's identity, reads, and acknowledged publishes. The
 // client library's own reconnect stays off: it would send queued publishes after the broker's return, and a write that was
 // answered 503 must not wait for a broker (contract, section 4). The continuous read is nats-tail.ts.
-import type { StoredMsg } from 'nats.ws';
-
 import * as limits from './limits.ts';
 import type { Position } from './model.ts';
+import { entriesInOrder, storedEntry } from './nats-entries.ts';
 import {
-  apiErrorCode,
   type BrokerLink,
   closeConnection,
   describeError,
   type LinkOptions,
-  NO_MESSAGE,
   openLink,
   toLogError,
 } from './nats-link.ts';
@@ -109,6 +106,13 @@ export class NatsEventLog implements EventLog {
     });
   }
 
+  async *entries(sequences: readonly Position[], signal: AbortSignal): AsyncGenerator<LogEntry> {
+    const link = this.#require();
+    yield* entriesInOrder(sequences, (seq) =>
+      this.#guard(link, signal, () => storedEntry(link.jsm, { seq })),
+    );
+  }
+
   async publish(
     subject: string,
     payload: Uint8Array,
@@ -125,16 +129,7 @@ export class NatsEventLog implements EventLog {
 
   async last(subject: string, signal: AbortSignal): Promise<LogEntry | null> {
     const link = this.#require();
-    return this.#guard(link, signal, async () => {
-      let message: StoredMsg;
-      try {
-        message = await link.jsm.streams.getMessage(STREAM, { last_by_subj: subject });
-      } catch (error) {
-        if (apiErrorCode(error) === NO_MESSAGE) return null;
-        throw error;
-      }
-      return { seq: message.seq, subject: message.subject, payload: message.data };
-    });
+    return this.#guard(link, signal, () => storedEntry(link.jsm, { last_by_subj: subject }));
   }
 
   bounds(): Promise<LogBounds> {

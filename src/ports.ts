@@ -1,6 +1,6 @@
 // What the core needs from outside, as small as it can be: an event log, sockets to clients, a clock and a log. Adapters and
 // nats-event-log.ts implement these; nothing here listens, connects or reads an environment.
-import type { Position } from './model.ts';
+import type { EventScope, EventTopic, Position } from './model.ts';
 
 /** One message as the log holds it. */
 export interface LogEntry {
@@ -82,6 +82,8 @@ export interface EventLog {
   /** Moves to a fresh connection without a gap, where connections may not grow old. Rejects, and changes nothing, when it cannot. */
   renew: () => Promise<void>;
   read: (options: LogReadOptions) => Promise<LogPage>;
+  /** The entries at these sequences, in their order, without those that the log does not hold. A bounded number is asked for ahead. */
+  entries: (sequences: readonly Position[], signal: AbortSignal) => AsyncIterable<LogEntry>;
   /** Resolves once the log has acknowledged the entry. */
   publish: (subject: string, payload: Uint8Array, options: LogPublishOptions) => Promise<LogAcknowledgement>;
   /** The last entry on a subject, or null. */
@@ -110,6 +112,8 @@ export interface Frame {
   readonly seq: Position;
   readonly subject: string;
   readonly text: string;
+  /** What the event is about; found out once, for all who want the events of a cell or a formation. */
+  readonly topic?: EventTopic;
   /** What it is, unless it is an event. */
   readonly name?: 'synced' | 'bookmark' | 'snapshot' | 'problem';
 }
@@ -117,6 +121,8 @@ export interface Frame {
 /** A session as its socket remembers it where a runtime may forget the rest (a Durable Object's attachment). */
 export interface SessionMemory {
   readonly filter: string;
+  /** Whose events alone it gets. */
+  readonly scope?: EventScope | undefined;
   /** Everything up to here was sent or is not for this session. */
   readonly cursor: Position;
   /** The incarnation that the cursor belongs to; null while that is not known. */

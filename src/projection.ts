@@ -1,6 +1,7 @@
 // The projection: evolve(state, seq, fact) is the one reducer, for replayed and for live events. It depends on nothing but
 // its arguments and never throws; it changes the state it is given, because copying a view of 10^5 records per event
 // would not end. Records keep their identity, so indexes hold references.
+import { EventIndex } from './event-index.ts';
 import type { Cell, CellFact, Fact, Formation, FormationFact, Position } from './model.ts';
 import { isLive } from './formation-status.ts';
 import { indexName, type NameIndex, noteLife, unindexName } from './name-index.ts';
@@ -16,6 +17,8 @@ export interface ProjectionState {
   readonly cellsByFormation: Map<string, Set<Cell>>;
   /** The formations' receipts by their keys. */
   readonly receipts: ReceiptIndex;
+  /** Where in the log the events of a cell or a formation are. Fed by the control plane, which has them parsed. */
+  readonly index: EventIndex;
   /** The log's oldest entry, as far as is known: receipts of older ones are of no use. */
   firstSeq: Position;
   /** Sequence of the last change of any formation (or of a cell shown in one), and of any cell. */
@@ -55,6 +58,7 @@ export function initialState(cursor: Position = 0): ProjectionState {
     names: new Map(),
     cellsByFormation: new Map(),
     receipts: new Map(),
+    index: new EventIndex(cursor),
     firstSeq: 0,
     formationsVersion: cursor,
     cellsVersion: cursor,
@@ -79,9 +83,17 @@ export function advance(state: ProjectionState, seq: Position): void {
   if (seq > state.cursor) state.cursor = seq;
 }
 
+/** The view begins behind `seq`, and knows nothing of what is before it. */
+export function beginAt(state: ProjectionState, seq: Position): void {
+  if (seq <= state.cursor) return;
+  advance(state, seq);
+  state.index.startAt(seq);
+}
+
 /** The log holds nothing before `firstSeq` any more. */
 export function retain(state: ProjectionState, firstSeq: Position): void {
   state.firstSeq = firstSeq;
+  state.index.forgetBefore(firstSeq);
   forgetReceiptsBefore(state.receipts, firstSeq);
 }
 

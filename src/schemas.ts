@@ -85,6 +85,7 @@ export const statusChange = v.pipe(
 /** What a socket remembers of its session (a Durable Object's attachment). */
 export const sessionMemory = v.strictObject({
   filter: v.string(),
+  scope: v.optional(v.strictObject({ kind: v.picklist(['cell', 'formation']), id: v.string() })),
   cursor: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   epoch: v.nullable(v.string()),
   control: v.optional(v.picklist(['wanted', 'synced'])),

@@ -8,8 +8,10 @@ import { encodeUtf8 } from '../src/utf8.ts';
 import {
   applyAll,
   formation,
+  type Head,
   MemoryCheckpointStore,
   openCheckpoint,
+  reseal,
   restored,
   save,
   shown,
@@ -28,18 +30,6 @@ async function filled(): Promise<MemoryCheckpointStore> {
   await save(checkpoint, applyAll(view, [formation('b', { reason: SECRET })]));
   expect([...store.blocks.keys()]).toEqual([1, 2]);
   return store;
-}
-
-/** A head that says something else and is sealed all the same. */
-async function reseal(store: MemoryCheckpointStore, change: (head: Head) => object): Promise<void> {
-  const head = JSON.parse(store.head as string) as Head;
-  const text = JSON.stringify({ ...change(head), sha256: undefined }).slice(0, -1);
-  store.head = `${text},"sha256":"${await digestOf(encodeUtf8(text))}"}`;
-}
-
-interface Head {
-  blocks: [id: number, records: number, digest: string][];
-  [member: string]: unknown;
 }
 
 /** The first block's text is another one, and the head says so. */
@@ -81,8 +71,8 @@ const damages: readonly [title: string, damage: Damage, reason: string][] = [
   ['a head that is null', headIs('null'), FORMAT],
   ['a head that is an array', headIs('[]'), FORMAT],
   ['a head of another kind', headIs(`{"version":1,"a":"${SECRET}"}`), FORMAT],
-  ['a newer format', headHas('"format":2', '"format":3'), FORMAT],
-  ['a newer format, sealed', headSays((head) => ({ ...head, format: 3 })), FORMAT],
+  ['a newer format', headHas('"format":3', '"format":4'), FORMAT],
+  ['a newer format, sealed', headSays((head) => ({ ...head, format: 4 })), FORMAT],
   ['a head cut off', (store) => headIs((store.head as string).slice(0, -20))(store), 'the head is not JSON'],
   ['a head without its seal', headHas(/,"sha256":"\w+"/, ''), HEAD],
   ['another cursor', headHas('"cursor":2', '"cursor":3'), HEAD],

@@ -19,7 +19,7 @@ import { type ServerOptions, WebSocketServer } from 'ws';
 import type { IdCarrier, ServerApp } from '../../src/app.ts';
 import { FEED_PROTOCOL } from '../../src/auth.ts';
 import type { Config } from '../../src/config.ts';
-import { CORS_HEADERS, problemResponse } from '../../src/http.ts';
+import { CORS_HEADERS, problemResponse, type StreamType } from '../../src/http.ts';
 import { MAX_INBOUND_MESSAGE_BYTES, MAX_INBOUND_PER_SWEEP } from '../../src/limits.ts';
 import type { UpgradeSocket } from '../../src/ports.ts';
 import { ProblemError, type ProblemOptions } from '../../src/problems.ts';
@@ -176,10 +176,16 @@ function createHttpServer(app: ServerApp): NodeHttpServer {
   };
 }
 
+/** What is sent for as long as the client stays. */
+const STREAMS: ReadonlySet<string | null> = new Set<StreamType>([
+  'text/event-stream',
+  'application/x-ndjson',
+]);
+
 /** A stream of events goes past the listener, which would print a line of its own when the feed cuts it. */
 function sendStream(response: Response, outgoing: ServerResponse): Response {
   const { status, headers, body } = response;
-  if (headers.get('content-type') !== 'text/event-stream' || body === null) return response;
+  if (!STREAMS.has(headers.get('content-type')) || body === null) return response;
   outgoing.writeHead(status, Object.fromEntries(headers));
   // An error on either side ends the other; the feed knows of both.
   pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), outgoing, () => {});

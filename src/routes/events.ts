@@ -87,6 +87,7 @@ function streamEvents(c: RequestContext, answer: Answer): Response | Promise<Res
       // hono answers HEAD with GET's handler.
       return stream(
         method === 'HEAD' ? null : eventStream((socket) => controlPlane.feed.open(socket, request)),
+        'text/event-stream',
       );
     }),
   );
@@ -112,7 +113,8 @@ function parseSubject(text: string | undefined): string {
   throw new ProblemError('bad-request', `query parameter "subject" is no filter: "${excerpt(subject)}"`);
 }
 
-async function orUnavailable(work: () => Promise<Response>): Promise<Response> {
+/** Throws 503 where the log cannot be read. */
+export async function orUnavailable(work: () => Promise<Response>): Promise<Response> {
   try {
     return await work();
   } catch (error) {

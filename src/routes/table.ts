@@ -18,6 +18,7 @@ export const ROUTES = [
   { template: '/v1/formations/{id}', methods: ['GET', 'DELETE'] },
   { template: '/v1/cells', methods: ['GET'] },
   { template: '/v1/cells/{id}', methods: ['GET'] },
+  { template: '/v1/cells/{id}/events', methods: ['GET'] },
   { template: '/v1/events', methods: ['GET'] },
   { template: '/v1/version', methods: ['GET'] },
   { template: '/v1/openapi.json', methods: ['GET'] },

@@ -200,6 +200,45 @@ export function eventLogSuite(name: string, start: () => Promise<EventLogHarness
       });
     });
 
+    describe('single entries', () => {
+      const entries = async (sequences: readonly Position[]) => {
+        const found: LogEntry[] = [];
+        for await (const entry of harness.log.entries(sequences, signal())) found.push(entry);
+        return found;
+      };
+
+      it('LOG-31 come in the order of their sequences, whole, without those that are not there', async () => {
+        await follow();
+        await append(100, 'cellos.events.one');
+        await harness.remove(50);
+        await harness.purge(10);
+        const wanted = [5, 11, 12, 49, 50, 51, 99, 100, 101, 1e15];
+        const found = await entries(wanted);
+        expect(found.map(({ seq }) => seq)).toEqual([11, 12, 49, 51, 99, 100]);
+        expect(new TextDecoder().decode(found[1]?.payload)).toBe('{"n":11}');
+        expect(found[0]?.subject).toBe('cellos.events.one');
+        const all = Array.from({ length: 100 }, (_, at) => at + 1);
+        expect((await entries(all)).map(({ seq }) => seq)).toEqual(
+          all.filter((seq) => seq > 10 && seq !== 50),
+        );
+        expect(await entries([])).toEqual([]);
+      });
+
+      it('LOG-31 may be left in the middle, and end with the log or the signal', async () => {
+        await follow();
+        await append(80);
+        const all = Array.from({ length: 80 }, (_, at) => at + 1);
+        for await (const { seq } of harness.log.entries(all, signal())) if (seq === 3) break;
+        const aborted = harness.log.entries(all, AbortSignal.abort());
+        await expect(Array.fromAsync(aborted)).rejects.toMatchObject({ code: 'unavailable' });
+        await harness.disconnect();
+        await until(() => recorder.told.includes('lost'), { what: 'the loss' });
+        await expect(entries(all)).rejects.toSatisfy(isUnreachable);
+        await harness.reconnect();
+        await until(async () => (await entries(all).catch(() => [])).length === 80, { what: 'the entries' });
+      });
+    });
+
     describe('pages of history', () => {
       const read = (after: Position, limit: number, options: { until?: Position; filter?: string } = {}) =>
         harness.log.read({ after, limit, signal: signal(), ...options });

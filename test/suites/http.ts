@@ -7,6 +7,7 @@ import { accessSuite } from './http-access.ts';
 import { admissionSuite } from './http-admission.ts';
 import { admissionShapesSuite } from './http-admission-shapes.ts';
 import { authSuite } from './http-auth.ts';
+import { cellEventsSuite } from './http-cell-events.ts';
 import { cellsSuite } from './http-cells.ts';
 import { edgeSuite } from './http-edge.ts';
 import { eventsSuite } from './http-events.ts';
@@ -45,6 +46,7 @@ export function httpSuite(target: Target, capabilities: Capabilities): void {
     describe('formation events', () => projectionSuite(rig));
     describe('cell events', () => cellProjectionSuite(rig));
     describe('events', () => eventsSuite(rig));
+    describe('a cell’s events', () => cellEventsSuite(rig));
     describe('streams', () => streamsSuite(rig));
     describe('operations', () => operationsSuite(rig, target, OPERATOR));
     // The last one: it looks back.

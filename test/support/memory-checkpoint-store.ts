@@ -1,11 +1,12 @@
 // A CheckpointStore in memory, for tests of what stands on the port. It passes the same suite as the real ones
 // (test/suites/checkpoint-store.ts); what disks do is done to it by its fields. Below it: views to be saved in it.
 import { Checkpoint } from '../../src/checkpoint.ts';
+import { digestOf } from '../../src/checkpoint-head.ts';
 import type { Cell, Fact, Formation, FormationFact } from '../../src/model.ts';
 import type { CheckpointChange, CheckpointStore, LogAnchor, StoredCheckpoint } from '../../src/ports.ts';
 import { evolve, holderOf, liveHoldersOf, type ProjectionState } from '../../src/projection.ts';
 import { Snapshots } from '../../src/snapshots.ts';
-import { decodeUtf8 } from '../../src/utf8.ts';
+import { decodeUtf8, encodeUtf8 } from '../../src/utf8.ts';
 
 /** What befalls a call: nothing of it is done, or all of it although it fails. */
 export type StoreFault = 'refused' | 'unacknowledged';
@@ -95,6 +96,19 @@ export async function restored(store: MemoryCheckpointStore): Promise<Projection
   const result = await checkpoint.restore();
   if (warnings.length > 0) throw new Error(JSON.stringify(warnings));
   return result && result.state;
+}
+
+/** A head that says something else and is sealed all the same. */
+export async function reseal(store: MemoryCheckpointStore, change: (head: Head) => object): Promise<void> {
+  const head = JSON.parse(store.head as string) as Head;
+  const text = JSON.stringify({ ...change(head), sha256: undefined }).slice(0, -1);
+  store.head = `${text},"sha256":"${await digestOf(encodeUtf8(text))}"}`;
+}
+
+/** A head, as far as tests look into it. */
+export interface Head {
+  blocks: [id: number, records: number, digest: string][];
+  [member: string]: unknown;
 }
 
 /** All that can be asked of a view, in an order that does not depend on how it came about. */

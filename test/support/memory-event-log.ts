@@ -152,6 +152,15 @@ export class MemoryEventLog implements EventLog {
     return { entries, through, bounds };
   }
 
+  async *entries(sequences: readonly Position[], signal: AbortSignal): AsyncGenerator<LogEntry> {
+    for (const seq of sequences) {
+      this.#requireConnection();
+      if (signal.aborted) throw new EventLogError('unavailable', 'timed out');
+      const entry = this.#stream.after(seq - 1);
+      if (entry?.seq === seq) yield entry;
+    }
+  }
+
   async publish(
     subject: string,
     payload: Uint8Array,
