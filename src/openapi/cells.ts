@@ -1,10 +1,10 @@
-// The operations of src/routes/cells.ts.
+// The operations of src/routes/cells.ts and cell-events.ts.
 import { answer, content, headerRefs, NOT_MODIFIED, problems } from './answers.ts';
 import type { OperationsOf } from './operation.ts';
 import { parameterRefs } from './parameters.ts';
 import { schemaRef } from './schemas.ts';
 
-export const CELL_OPERATIONS: OperationsOf<'/v1/cells' | '/v1/cells/{id}'> = {
+export const CELL_OPERATIONS: OperationsOf<'/v1/cells' | '/v1/cells/{id}' | '/v1/cells/{id}/events'> = {
   '/v1/cells': {
     GET: {
       operationId: 'listCells',
@@ -41,6 +41,23 @@ export const CELL_OPERATIONS: OperationsOf<'/v1/cells' | '/v1/cells/{id}'> = {
         200: answer('The cell.', 'CellRecord', 'Cellos-Cursor', 'ETag'),
         ...NOT_MODIFIED,
         ...problems('not-found', 'cursor-timeout'),
+      },
+    },
+  },
+  '/v1/cells/{id}/events': {
+    GET: {
+      operationId: 'listCellEvents',
+      tags: ['cells', 'events'],
+      summary: "A cell's events, one on each line",
+      description:
+        "The cell's retained events in the order of the log, as CloudEvents; then those that come, for who follows.",
+      parameters: parameterRefs('CellId', 'EventsTail', 'EventsFollow', 'MinCursor'),
+      responses: {
+        200: {
+          description: 'Lines of JSON; with `follow=true` they do not end by themselves.',
+          content: content({ type: 'string' }, 'application/x-ndjson'),
+        },
+        ...problems('not-found', 'too-many-sessions', 'cursor-timeout'),
       },
     },
   },

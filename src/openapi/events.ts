@@ -18,6 +18,7 @@ export const EVENT_OPERATIONS: OperationsOf<'/v1/events' | '/ws/events'> = {
         'EventsSince',
         'EventsLimit',
         'Subject',
+        'EventsFormation',
         'EventsWait',
         'Epoch',
         'Control',
@@ -32,7 +33,13 @@ export const EVENT_OPERATIONS: OperationsOf<'/v1/events' | '/ws/events'> = {
             ...content({ type: 'string' }, 'text/event-stream'),
           },
         },
-        ...problems('ws/retention-exhausted', 'ws/epoch-changed', 'too-many-sessions', 'cursor-timeout'),
+        ...problems(
+          'not-found',
+          'ws/retention-exhausted',
+          'ws/epoch-changed',
+          'too-many-sessions',
+          'cursor-timeout',
+        ),
       },
     },
   },
@@ -53,8 +60,19 @@ The session ends with 1001 when the server stops, 1008 for a filter that is none
 is too long, 4408 \`slow-consumer N\` for a client that does not take what it is sent (come back with \`since=N\`), and 4410 when \`since\` cannot be
 served: a frame of type \`/problems/ws/retention-exhausted\` or \`/problems/ws/epoch-changed\` before it says \`oldest_seq\`, \`latest_seq\` and \`epoch\`; drop
 your copy, read a snapshot, and begin at its cursor.`,
-      parameters: parameterRefs('FeedSince', 'FeedSubject', 'Epoch', 'Control', 'Snapshot', 'MinCursor'),
-      responses: { 101: { description: 'The session is open.' }, ...problems('too-many-sessions') },
+      parameters: parameterRefs(
+        'FeedSince',
+        'FeedSubject',
+        'EventsFormation',
+        'Epoch',
+        'Control',
+        'Snapshot',
+        'MinCursor',
+      ),
+      responses: {
+        101: { description: 'The session is open.' },
+        ...problems('not-found', 'too-many-sessions'),
+      },
     },
   },
 };

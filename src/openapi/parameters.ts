@@ -102,6 +102,13 @@ const PARAMETERS = {
       default: 0,
     },
   ),
+  EventsTail: query('tail', 'Only the last so many of the past.', UNSIGNED),
+  EventsFollow: query('follow', 'Whether to go on with what comes.', { type: 'boolean', default: false }),
+  EventsFormation: query(
+    'formation',
+    'Only the events of this formation and of its cells, an id or a name; 404 for one that is not known.',
+    TEXT,
+  ),
   Subject: query('subject', 'A filter with `*` for one token and `>` for all that follow.', {
     ...SUBJECT_FILTER,
     default: EVENT_SUBJECTS,

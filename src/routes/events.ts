@@ -1,6 +1,7 @@
 // GET /v1/events: pages of the log itself, which may wait for the next event; or, for who accepts it, the feed as a stream.
 import { decodeEntry, frameText } from '../cloudevents.ts';
 import type { ControlPlane } from '../control-plane.ts';
+import { type EventsPage, readScopedPage } from '../event-page.ts';
 import { belowFloor } from '../feed-history.ts';
 import { nextFrames } from '../feed-poll.ts';
 import type { FeedRequest } from '../feed-session.ts';
@@ -19,7 +20,7 @@ import { type ProblemCode, ProblemError, unavailable } from '../problems.ts';
 import { parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS, isSubjectFilter, withinEvents } from '../subjects.ts';
 import { excerpt } from '../text.ts';
-import { FEED_PARAMETERS, parseFeedRequest, parseFlag, requireRoom } from './feed.ts';
+import { FEED_PARAMETERS, parseFeedRequest, parseFlag, requireRoom, scopeOf } from './feed.ts';
 import type { Answer, Register, RequestContext, Server } from './routing.ts';
 
 /** Entries read at once beyond what is asked for: where payloads are no events, a page takes several reads. */
@@ -29,15 +30,10 @@ interface PageRequest {
   readonly since: Position;
   readonly limit: number;
   readonly subject: string;
+  /** An id or a name; absent: everybody's. */
+  readonly formation: string | undefined;
   /** How long to wait when there is nothing yet. */
   readonly waitMs: number;
-}
-
-/** Events as frames, which are spelled alike, and what is known around them. */
-interface EventsPage {
-  readonly events: readonly string[];
-  readonly bounds: LogBounds;
-  readonly cursor: Position;
 }
 
 export function eventRoutes(register: Register, answer: Answer): void {
@@ -51,6 +47,7 @@ export function eventRoutes(register: Register, answer: Answer): void {
       since: parseUnsigned('since', query.since ?? '0'),
       limit: Math.min(limit, MAX_PAGE_EVENTS),
       subject: parseSubject(query.subject),
+      formation: query.formation,
       waitMs: Math.min(parseUnsigned('wait', query.wait ?? '0'), MAX_POLL_SECONDS) * 1000,
     };
     return answer(c, (server) => orUnavailable(() => answerPage(c, server, request)));
@@ -80,17 +77,20 @@ function streamEvents(c: RequestContext, answer: Answer): Response | Promise<Res
   const lastEventId = headers.get('last-event-id') || null;
   const request =
     lastEventId === null ? asked : { ...asked, since: parseUnsigned('Last-Event-ID', lastEventId, 'header') };
-  return answer(c, ({ controlPlane }) =>
-    orUnavailable(async () => {
+  return answer(c, ({ controlPlane }) => {
+    const scope = scopeOf(controlPlane.state, query.formation);
+    return orUnavailable(async () => {
       requireRoom(controlPlane.feed);
       requireServable(request, await controlPlane.log.bounds());
       // hono answers HEAD with GET's handler.
       return stream(
-        method === 'HEAD' ? null : eventStream((socket) => controlPlane.feed.open(socket, request)),
+        method === 'HEAD'
+          ? null
+          : eventStream((socket) => controlPlane.feed.open(socket, { ...request, scope })),
         'text/event-stream',
       );
-    }),
-  );
+    });
+  });
 }
 
 /** Over HTTP what the feed would say with a frame and 4410. Throws 410. */
@@ -129,13 +129,18 @@ async function answerPage(
   request: PageRequest,
 ): Promise<Response> {
   const { since, limit, subject, waitMs } = request;
-  const page = await readPage(controlPlane.log, request);
+  const scope = scopeOf(controlPlane.state, request.formation);
+  const page =
+    scope === undefined
+      ? await readPage(controlPlane.log, request)
+      : await readScopedPage(controlPlane, { ...request, scope });
   if (waitMs === 0 || page.events.length > 0) return json(pageText(page, since));
   requireRoom(controlPlane.feed);
   const { frames, cursor } = await nextFrames(controlPlane.feed, {
     // What was looked at already; a `since` beyond the tail is waited for.
     after: Math.max(since, page.cursor),
     filter: subject,
+    scope,
     epoch: page.bounds.epoch,
     ms: waitMs,
     clock,

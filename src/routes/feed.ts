@@ -3,8 +3,11 @@ import { FEED_PROTOCOL, offeredProtocols } from '../auth.ts';
 import type { Feed } from '../feed.ts';
 import type { FeedRequest } from '../feed-session.ts';
 import { SNAPSHOT_KINDS, type SnapshotKind } from '../feed-snapshot.ts';
+import { parseUuid } from '../ids.ts';
 import { MAX_EPOCH_CHARACTERS } from '../limits.ts';
+import type { EventScope } from '../model.ts';
 import { ProblemError, retryLater } from '../problems.ts';
+import { holderOf, type ProjectionState } from '../projection.ts';
 import { minCursorOf, parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS } from '../subjects.ts';
 import { excerpt } from '../text.ts';
@@ -47,16 +50,17 @@ export function feedRoutes(register: Register, answer: Answer): void {
     }
     const request = { ...parseFeedRequest(query), snapshot, atLeast: minCursorOf(c.req.url) };
     const protocol = protocols.includes(FEED_PROTOCOL) ? FEED_PROTOCOL : null;
-    return answer(c, ({ controlPlane: { feed } }) => {
+    return answer(c, ({ controlPlane: { feed, state } }) => {
       requireRoom(feed);
+      const scope = scopeOf(state, query.formation);
       c.env.outcome = 'upgraded';
-      return upgrade((socket) => feed.open(socket, request), protocol, c.env.id);
+      return upgrade((socket) => feed.open(socket, { ...request, scope }), protocol, c.env.id);
     });
   });
 }
 
 /** What a client of the feed may ask for, over a WebSocket or a stream of events. */
-export const FEED_PARAMETERS = ['since', 'subject', 'epoch', 'control'] as const;
+export const FEED_PARAMETERS = ['since', 'subject', 'formation', 'epoch', 'control'] as const;
 
 /** Throws 400. */
 export function parseFeedRequest(
@@ -68,6 +72,15 @@ export function parseFeedRequest(
     epoch: query.epoch?.slice(0, MAX_EPOCH_CHARACTERS) || null,
     control: parseFlag('control', query.control),
   };
+}
+
+/** Whose events are meant: those of a formation, by its id or by a name that it holds. Throws 404. */
+export function scopeOf(state: ProjectionState, formation: string | undefined): EventScope | undefined {
+  if (formation === undefined) return undefined;
+  const id = parseUuid(formation);
+  const known = id === null ? holderOf(state, formation) : state.formations.get(id);
+  if (known) return { kind: 'formation', id: known.id };
+  throw new ProblemError('not-found', `formation "${excerpt(formation)}" is not known`);
 }
 
 /** Throws 503 when there are as many sessions as there may be. */

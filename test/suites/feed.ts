@@ -5,6 +5,7 @@ import { useRig } from '../support/server-process.ts';
 import type { Capabilities, Target } from '../support/server-process.ts';
 import { controlSuite, sessionLimitSuite } from './feed-control.ts';
 import { framesSuite } from './feed-frames.ts';
+import { formationEventsSuite } from './formation-events.ts';
 import { retentionSuite } from './feed-retention.ts';
 import { sessionsSuite } from './feed-sessions.ts';
 import { upgradesSuite } from './feed-upgrades.ts';
@@ -18,6 +19,7 @@ export function feedSuite(target: Target, capabilities: Capabilities): void {
     });
     describe('upgrades', () => upgradesSuite(rig));
     describe('frames', () => framesSuite(rig));
+    describe('formations', () => formationEventsSuite(rig));
     describe('control', () => controlSuite(rig));
     describe('sessions', () => sessionsSuite(rig, () => idle, capabilities));
   });
