@@ -6,7 +6,9 @@ import {
   DESTROYED,
   FORMATION,
   STARTED,
+  cellDestroyed,
   cellStarted,
+  commandCompleted,
   flatDocument,
   unique,
 } from '../support/events.ts';
@@ -92,6 +94,73 @@ describe.runIf(cellctl.found)('cellctl', () => {
       } finally {
         await follower.stop();
       }
+    });
+
+    test('CTL-16 --formation leaves its own events and those of its cells, also with --follow', async () => {
+      const { name, id, busy } = await startFormation(rig());
+      await startFormation(rig());
+      const retained = await user.run(['events', '--formation', name]);
+      expect(retained).toMatchObject({ code: 0, stderr: '' });
+      expect(linesOf(retained.stdout).map((line) => parseEventLine(line).type)).toEqual([
+        `${FORMATION}created`,
+        STARTED,
+        STARTED,
+        COMMAND_COMPLETED,
+        DESTROYED,
+      ]);
+      expect(linesOf((await user.run(['events', '--formation', id])).stdout)).toEqual(
+        linesOf(retained.stdout),
+      );
+      const follower = user.follow('events', '--formation', name, '--follow');
+      try {
+        await until(
+          async () => {
+            await rig().publish(cellStarted('early'), commandCompleted(busy));
+            return follower.lines.length > 0;
+          },
+          { what: 'the first line', pollMs: 50 },
+        );
+        expect(follower.lines.map(parseEventLine)[0]).toMatchObject({ data: { cellId: busy } });
+      } finally {
+        await follower.stop();
+      }
+      for (const more of [[], ['--follow']]) {
+        const unknown = await user.run(['events', '--formation', 'nobody', ...more]);
+        expect(unknown).toMatchObject({ code: 2, stdout: '' });
+        expect(unknown.stderr).toContain('404 Not Found');
+      }
+    });
+  });
+
+  describe('logs', () => {
+    test('CTL-17 a cell’s retained events, the last of them, and those that come', async () => {
+      const { done, busy } = await startFormation(rig());
+      const retained = await user.run(['logs', done]);
+      expect(retained).toMatchObject({ code: 0, stderr: '' });
+      expect(linesOf(retained.stdout).map((line) => parseEventLine(line).type)).toEqual([
+        STARTED,
+        COMMAND_COMPLETED,
+        DESTROYED,
+      ]);
+      const last = await user.run(['logs', done, '--tail', '1']);
+      expect(linesOf(last.stdout)).toEqual(linesOf(retained.stdout).slice(-1));
+      const follower = user.follow('logs', busy, '--follow');
+      try {
+        await until(() => follower.lines.length === 1, { what: 'the past' });
+        await rig().publish(commandCompleted(done), commandCompleted(busy), cellDestroyed(busy));
+        await until(() => follower.lines.length === 3, { what: 'what comes' });
+        expect(follower.lines.map((line) => parseEventLine(line).type)).toEqual([
+          STARTED,
+          COMMAND_COMPLETED,
+          DESTROYED,
+        ]);
+        expect(follower.hasExited).toBe(false);
+      } finally {
+        await follower.stop();
+      }
+      const unknown = await user.run(['logs', 'nobody']);
+      expect(unknown).toMatchObject({ code: 2, stdout: '' });
+      expect(unknown.stderr).toContain('404 Not Found');
     });
   });
 });
