@@ -47,7 +47,7 @@ export const CELL_OPERATIONS: OperationsOf<'/v1/cells' | '/v1/cells/{id}' | '/v1
   '/v1/cells/{id}/events': {
     GET: {
       operationId: 'listCellEvents',
-      tags: ['cells', 'events'],
+      tags: ['cells'],
       summary: "A cell's events, one on each line",
       description:
         "The cell's retained events in the order of the log, as CloudEvents; then those that come, for who follows.",
