@@ -10,6 +10,7 @@ import {
   cellStarted,
   commandCompleted,
   flatDocument,
+  supervisorRun,
   unique,
 } from '../support/events.ts';
 import { findCellctl, requireClients } from '../support/real-clients.ts';
@@ -161,6 +162,132 @@ describe.runIf(cellctl.found)('cellctl', () => {
       const unknown = await user.run(['logs', 'nobody']);
       expect(unknown).toMatchObject({ code: 2, stdout: '' });
       expect(unknown.stderr).toContain('404 Not Found');
+    });
+  });
+
+  describe('events --formation', () => {
+    test('CTL-16 its own events and those of its cells, by its name and by its id', async () => {
+      const since = await rig().broker.lastSequence();
+      const { name, id, done } = await startFormation(rig());
+      await startFormation(rig());
+      // The first names no formation itself; the second is of none.
+      await rig().publish(commandCompleted(done), cellStarted(unique('stranger')));
+      for (const formation of [name, id]) {
+        const { code, stdout } = await user.run(['events', '--formation', formation]);
+        expect(code).toBe(0);
+        expect(linesOf(stdout).map((line) => parseEventLine(line).type)).toEqual([
+          `${FORMATION}created`,
+          STARTED,
+          STARTED,
+          COMMAND_COMPLETED,
+          DESTROYED,
+          COMMAND_COMPLETED,
+        ]);
+      }
+      const page = ['events', '--formation', name, '--since', `${since + 1}`, '--limit', '2'];
+      const { stdout } = await user.run(page);
+      expect(linesOf(stdout).map((line) => parseEventLine(line).type)).toEqual([STARTED, STARTED]);
+    });
+
+    test('CTL-16 --follow prints what is published of it from then on', async () => {
+      const { name, id, busy } = await startFormation(rig());
+      const follower = user.follow('events', '--formation', name, '--follow');
+      try {
+        await until(
+          async () => {
+            await rig().publish(commandCompleted(busy, { specId: 'early' }));
+            return follower.lines.length > 0;
+          },
+          { what: 'the first line', pollMs: 50 },
+        );
+        const late = unique('late');
+        await startFormation(rig());
+        await rig().publish(
+          cellStarted(unique('stranger')),
+          cellStarted(late, { formationId: id }),
+          cellDestroyed(late),
+        );
+        const reply = await rig().http.post(`/v1/formations/${id}/status`, { state: 'COMPLETED' });
+        expect(reply.status, reply.text).toBe(204);
+        const types = await until(
+          () => {
+            const parsed = follower.lines.map((line) => parseEventLine(line));
+            return parsed.at(-1)?.type === `${FORMATION}completed` && parsed;
+          },
+          { what: 'the event of its end' },
+        );
+        const rest = types.filter(({ data }) => (data as { specId?: string }).specId !== 'early');
+        expect(rest.map(({ type }) => type)).toEqual([STARTED, DESTROYED, `${FORMATION}completed`]);
+      } finally {
+        await follower.stop();
+      }
+    });
+
+    test('CTL-16 an unknown one is told, in both ways', async () => {
+      const nobody = unique('nobody');
+      const page = await user.run(['events', '--formation', nobody]);
+      expect(page).toMatchObject({ code: 2, stdout: '' });
+      expect(page.stderr).toContain('404 Not Found: {"type":"/problems/not-found"');
+      expect(page.stderr).toContain(nobody);
+      const feed = await user.run(['events', '--formation', nobody, '--follow']);
+      expect(feed).toMatchObject({ code: 2, stdout: '' });
+      expect(feed.stderr).toContain('404 Not Found');
+    });
+  });
+
+  describe('logs', () => {
+    /** A whole run of a supervisor, others' events before, between and after; returns the types of the cell's own. */
+    async function runCell(cell: string): Promise<string[]> {
+      const run = supervisorRun(cell);
+      const others = supervisorRun(unique('other'));
+      await rig().publish(...run.flatMap((event, index) => [others[index], event]));
+      return run.filter(({ data }) => (data as { cellId?: string }).cellId === cell).map(({ type }) => type);
+    }
+
+    test("CTL-17 all of a cell's events in order, or the last ones", async () => {
+      const cell = `cell/${unique()} ?#%ü`;
+      const types = await runCell(cell);
+      const all = await user.run(['logs', cell]);
+      expect(all).toMatchObject({ code: 0, stderr: '' });
+      const events = linesOf(all.stdout).map(parseEventLine);
+      expect(events.map(({ type }) => type)).toEqual(types);
+      expect(events.find(({ type }) => type === STARTED)).toMatchObject({
+        time: STARTED_AT,
+        data: { cellId: cell, runId: 'run-local-001', ttlSeconds: 60 },
+      });
+      const tail = await user.run(['logs', cell, '--tail', '2']);
+      expect(linesOf(tail.stdout)).toEqual(linesOf(all.stdout).slice(-2));
+      const more = await user.run(['logs', cell, '--tail', '1000']);
+      expect(more.stdout).toBe(all.stdout);
+    });
+
+    test('CTL-17 --follow goes on with what is published, without a gap and without a repetition', async () => {
+      const cell = unique('cell');
+      await rig().publish(cellStarted(cell, { line: 0 }), cellStarted(cell, { line: 1 }));
+      const follower = user.follow('logs', cell, '--follow', '--tail', '1');
+      try {
+        await follower.whenPrinted(1);
+        for (let line = 2; line < 20; line += 1)
+          await rig().publish(commandCompleted(cell, { line }), commandCompleted(unique('other'), { line }));
+        const lines = (await follower.whenPrinted(19)).map((line) => parseEventLine(line).data);
+        expect(lines).toEqual(
+          Array.from({ length: 19 }, (_, index) =>
+            expect.objectContaining({ cellId: cell, line: index + 1 }),
+          ),
+        );
+        expect(follower.hasExited).toBe(false);
+      } finally {
+        await follower.stop();
+      }
+    });
+
+    test('CTL-17 an unknown cell is told', async () => {
+      for (const options of [[], ['--follow']]) {
+        const outcome = await user.run(['logs', 'nobody', ...options]);
+        expect(outcome).toMatchObject({ code: 2, stdout: '' });
+        expect(outcome.stderr).toContain('404 Not Found: {"type":"/problems/not-found"');
+        expect(outcome.stderr).toContain('cell \\"nobody\\" is not known');
+      }
     });
   });
 });
