@@ -51,29 +51,44 @@ export class IndexChunk implements Occurrences {
 /** Keys that are looked for: a table of their low bits keeps nearly all others from being looked up. */
 export class WantedKeys {
   readonly #keys: ReadonlySet<number>;
-  readonly #first: number;
-  readonly #lowBits: Uint8Array | null;
+  readonly #lowBits: Uint8Array;
 
   constructor(keys: readonly number[]) {
     this.#keys = new Set(keys);
-    this.#first = keys[0] ?? -1;
-    this.#lowBits = this.#keys.size > 1 ? new Uint8Array(0x10000) : null;
-    if (this.#lowBits !== null) for (const key of keys) this.#lowBits[key & 0xffff] = 1;
+    this.#lowBits = new Uint8Array(this.#keys.size > 1 ? 0x10000 : 0);
+    if (this.#keys.size > 1) for (const key of keys) this.#lowBits[key & 0xffff] = 1;
   }
 
   /** The sequences in (after, until] that have one of the keys, ascending, each once. */
-  in({ keys, offsets, base, size }: Occurrences, after: Position, until: Position): Position[] {
+  in(occurrences: Occurrences, after: Position, until: Position): Position[] {
+    const { base, offsets } = occurrences;
     const found: Position[] = [];
-    const lowBits = this.#lowBits;
-    const first = this.#first;
-    for (let at = 0; at < size; at++) {
-      const key = keys[at] as number;
-      if (lowBits === null ? key !== first : lowBits[key & 0xffff] === 0 || !this.#keys.has(key)) continue;
+    for (const at of this.#keys.size > 1 ? this.#placesOfAny(occurrences) : this.#placesOfOne(occurrences)) {
       const seq = base + (offsets[at] as number);
       // An event may have two of the keys.
       if (seq > after && seq <= until && found.at(-1) !== seq) found.push(seq);
     }
     return found;
+  }
+
+  /** The engine's own search is several times as fast as a loop. */
+  #placesOfOne({ keys, size }: Occurrences): number[] {
+    const places: number[] = [];
+    for (const key of this.#keys) {
+      for (let at = keys.indexOf(key); at >= 0 && at < size; at = keys.indexOf(key, at + 1)) places.push(at);
+    }
+    return places;
+  }
+
+  #placesOfAny({ keys, size }: Occurrences): number[] {
+    const wanted = this.#keys;
+    const lowBits = this.#lowBits;
+    const places: number[] = [];
+    for (let at = 0; at < size; at++) {
+      const key = keys[at] as number;
+      if (lowBits[key & 0xffff] === 1 && wanted.has(key)) places.push(at);
+    }
+    return places;
   }
 }
 
