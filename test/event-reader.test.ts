@@ -96,7 +96,7 @@ describe('reading the events of a cell or a formation', () => {
     );
   });
 
-  test('IDX-6 HTTP-71 the last of them, also below the index', async () => {
+  test('IDX-6 HTTP-81 the last of them, also below the index', async () => {
     const log = new MemoryEventLog();
     const total = 5000;
     for (let n = 1; n <= total; n++)

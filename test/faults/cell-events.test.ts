@@ -41,7 +41,7 @@ const numbers = (lines: readonly string[]) =>
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at);
 
 describe('one cell’s events', () => {
-  test('HTTP-73 FEED-15 who follows goes on in order when a broker that was killed is back', async () => {
+  test('HTTP-83 FEED-15 who follows goes on in order when a broker that was killed is back', async () => {
     const cell = unique('cell');
     const rig = await start();
     await rig.publish(cellStarted(cell, { n: 0 }), note(cell, 1));

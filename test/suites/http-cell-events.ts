@@ -32,7 +32,7 @@ export function cellEventsSuite(rig: () => Rig): void {
     texts.map((text) => (JSON.parse(text) as { data: { n: number } }).data.n);
 
   describe('retained', () => {
-    test('HTTP-70 a real supervisor’s run, byte for byte, also what came before it was started', async () => {
+    test('HTTP-80 a real supervisor’s run, byte for byte, also what came before it was started', async () => {
       const id = unique('cell');
       const mine = SUPERVISOR_RUN.map((text) => text.replaceAll('"cellId":"hello-spec"', `"cellId":"${id}"`));
       await rig().publish(...mine);
@@ -46,7 +46,7 @@ export function cellEventsSuite(rig: () => Rig): void {
       expect((await lines(id)).length).toBe(9);
     });
 
-    test('HTTP-70 each event once and in order, among those of others, whatever their type and subject', async () => {
+    test('HTTP-80 each event once and in order, among those of others, whatever their type and subject', async () => {
       const [id, other] = [unique('cell'), unique('cell')];
       const mine = [cellStarted(id), note(id, 1), commandCompleted(id), cellDestroyed(id), note(id, 2)];
       const [first, ...more] = mine;
@@ -67,7 +67,7 @@ export function cellEventsSuite(rig: () => Rig): void {
       expect(await lines(other)).toHaveLength(1);
     });
 
-    test('HTTP-70 LOG-7 an event of several lines is one, with its numbers as they are spelled', async () => {
+    test('HTTP-80 LOG-7 an event of several lines is one, with its numbers as they are spelled', async () => {
       const id = unique('cell');
       await rig().publish(
         cellStarted(id),
@@ -78,7 +78,7 @@ export function cellEventsSuite(rig: () => Rig): void {
       );
     });
 
-    test('HTTP-71 tail', async () => {
+    test('HTTP-81 tail', async () => {
       const id = unique('cell');
       await rig().publish(cellStarted(id), ...Array.from({ length: 700 }, (_, n) => note(id, n)));
       expect(numbers(await lines(id, '?tail=3'))).toEqual([697, 698, 699]);
@@ -89,21 +89,21 @@ export function cellEventsSuite(rig: () => Rig): void {
       }
     });
 
-    test('HTTP-70 HTTP-10 ids of any kind', async () => {
+    test('HTTP-80 HTTP-10 ids of any kind', async () => {
       for (const id of [`${unique()}/a b?%`, `${unique()}é✓\u{1f600}`, `${unique()}"\\\n`]) {
         await rig().publish(cellStarted(id), note(id, 1));
         expect(numbers((await lines(id)).slice(1))).toEqual([1]);
       }
     });
 
-    test('HTTP-70 what the log has deleted is not there', async () => {
+    test('HTTP-80 what the log has deleted is not there', async () => {
       const id = unique('cell');
       const last = await rig().publish(cellStarted(id), note(id, 1), note(id, 2), note(id, 3));
       await (await rig().broker.manager()).streams.deleteMessage(STREAM, last - 1);
       expect(numbers((await lines(id)).slice(1))).toEqual([1, 3]);
     });
 
-    test('HTTP-72 an unknown cell is a 404, a bad parameter a 400', async () => {
+    test('HTTP-82 an unknown cell is a 404, a bad parameter a 400', async () => {
       const id = unique('cell');
       expectProblem(await rig().http.get(path('nobody"')), 'not-found', { names: ['nobody'] });
       await rig().publish(cellStarted(id));
@@ -141,7 +141,7 @@ export function cellEventsSuite(rig: () => Rig): void {
   });
 
   describe('followed', () => {
-    test('HTTP-73 the past, then what comes, for as long as the client stays', async () => {
+    test('HTTP-83 the past, then what comes, for as long as the client stays', async () => {
       const id = unique('cell');
       await rig().publish(cellStarted(id), note(id, 1));
       const [all, tail, none] = await Promise.all([
@@ -161,7 +161,7 @@ export function cellEventsSuite(rig: () => Rig): void {
       expect(all.end).toBe('open');
     });
 
-    test('HTTP-73 no gap and no repeat while events go on', async () => {
+    test('HTTP-83 no gap and no repeat while events go on', async () => {
       const id = unique('cell');
       await rig().publish(cellStarted(id));
       const opened: LineStreamClient[] = [];
@@ -175,7 +175,7 @@ export function cellEventsSuite(rig: () => Rig): void {
       }
     });
 
-    test('HTTP-73 a client that leaves ends its session', async () => {
+    test('HTTP-83 a client that leaves ends its session', async () => {
       const id = unique('cell');
       await rig().publish(cellStarted(id));
       const sessions = async () => {
