@@ -61,6 +61,7 @@ export function openApiSuite(rig: () => Rig, seen: readonly Exchange[]): void {
         '/v1/cells',
         '/v1/cells?limit=1',
         `/v1/cells/${cell}`,
+        `/v1/cells/${cell}/events?tail=1`,
         '/v1/events?limit=3',
         '/v1/version',
         PATH,

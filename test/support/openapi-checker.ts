@@ -131,7 +131,7 @@ export class OpenApiChecker {
     if (type === undefined)
       return [...wrong, `the content type ${headers['content-type']} is not among them`];
     if (exchange.method === 'HEAD') return wrong;
-    const body: unknown = type.endsWith('json') ? JSON.parse(text) : text;
+    const body: unknown = /[/+]json$/.test(type) ? JSON.parse(text) : text;
     return [...wrong, ...this.#check(`${pointer}/content/${escape(type)}/schema`, body)];
   }
 
