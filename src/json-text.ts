@@ -1,65 +1,22 @@
 // Reads pieces of a JSON text without changing their spelling: JSON.parse loses the difference between 1.0 and 1,
 // numbers above 2^53 and the order of integer-like keys. Every function here expects a text that JSON.parse accepts.
 
+import {
+  BACKSLASH,
+  CLOSE_BRACE,
+  CLOSE_BRACKET,
+  COLON,
+  COMMA,
+  isSpace,
+  MINUS,
+  OPEN_BRACE,
+  OPEN_BRACKET,
+  QUOTE,
+  skipSpace,
+  skipString,
+  skipValue,
+} from './json-scan.ts';
 import { excerpt } from './text.ts';
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const COMMA = 0x2c;
-const MINUS = 0x2d;
-const COLON = 0x3a;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-
-function isSpace(code: number): boolean {
-  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09;
-}
-
-function skipSpace(text: string, from: number): number {
-  let at = from;
-  while (isSpace(text.charCodeAt(at))) at++;
-  return at;
-}
-
-/** The index behind the string that starts at `from`. */
-function skipString(text: string, from: number): number {
-  let at = from + 1;
-  for (;;) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) return at + 1;
-    at += code === BACKSLASH ? 2 : 1;
-  }
-}
-
-/** The index behind the value that starts at `from`. Iterative: nesting is the sender's choice, our stack is not. */
-function skipValue(text: string, from: number): number {
-  const first = text.charCodeAt(from);
-  if (first === QUOTE) return skipString(text, from);
-  if (first === OPEN_BRACE || first === OPEN_BRACKET) {
-    let depth = 0;
-    let at = from;
-    for (;;) {
-      const code = text.charCodeAt(at);
-      if (code === QUOTE) {
-        at = skipString(text, at);
-        continue;
-      }
-      if (code === OPEN_BRACE || code === OPEN_BRACKET) depth++;
-      else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
-      at++;
-      if (depth === 0) return at;
-    }
-  }
-  let at = from;
-  while (at < text.length) {
-    const code = text.charCodeAt(at);
-    if (code === COMMA || code === CLOSE_BRACE || code === CLOSE_BRACKET || isSpace(code)) break;
-    at++;
-  }
-  return at;
-}
 
 function unquote(literal: string): string {
   return literal.includes('\\') ? (JSON.parse(literal) as string) : literal.slice(1, -1);
