@@ -38,8 +38,7 @@ type FormationRow = readonly [
   updatedAt: string | null,
   firstSeq: Position,
   version: Position,
-  /** Absent in format 1. */
-  receipts?: readonly (readonly [key: string, request: string, seq: Position])[],
+  receipts: readonly (readonly [key: string, request: string, seq: Position])[],
 ];
 
 type CellRow = readonly [
@@ -135,7 +134,7 @@ export function parseBlock(text: string, block: number): ParsedBlock {
     if (row[0] === CHUNK) chunks.push(parseChunk(row));
     else if (row[0] === FORMATION) {
       const [, id, name, phase, reason, failedCells, document, createdAt, updatedAt, firstSeq, version] = row;
-      const receipts = (row[11] ?? []).map(([key, request, seq]) => ({ key, request, seq }));
+      const receipts = row[11].map(([key, request, seq]) => ({ key, request, seq }));
       formations.push({
         id,
         name,

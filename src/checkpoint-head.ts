@@ -4,12 +4,11 @@ import * as v from 'valibot';
 
 import type { Position } from './model.ts';
 import type { LogAnchor } from './ports.ts';
+import type { Verification } from './signers.ts';
 import { encodeUtf8 } from './utf8.ts';
 
-/** Raised whenever a head or a block is spelled in another way. */
-const FORMAT = 3;
-/** What is understood: format 2 has no index of events, and the blocks of format 1 know no receipts either. */
-const READABLE: ReadonlySet<unknown> = new Set([1, 2, FORMAT]);
+/** Raised whenever a head or a block is spelled in another way, or events are taken in another way: before 4 signed ones were not. */
+const FORMAT = 4;
 
 /** The seal ends the text and covers what is before it. */
 const SEAL = /,"sha256":"([0-9a-f]{64})"\}$/;
@@ -21,7 +20,12 @@ const headSchema = v.strictObject({
   epoch: v.string(),
   cursor: wholeNumber,
   timestamp: v.nullable(v.strictObject({ seq: wholeNumber, nanos: v.string() })),
-  indexFloor: v.optional(wholeNumber),
+  indexFloor: wholeNumber,
+  verification: v.strictObject({
+    requireSigned: v.boolean(),
+    digest: v.string(),
+    signers: v.array(v.strictTuple([v.string(), v.string()])),
+  }),
   blocks: v.array(v.strictTuple([wholeNumber, wholeNumber, v.string()])),
   sha256: v.string(),
 });
@@ -36,8 +40,9 @@ interface ListedBlock {
 
 export interface CheckpointHead {
   readonly anchor: LogAnchor;
-  /** What the index of events is complete behind; null when there is none. */
-  readonly indexFloor: Position | null;
+  /** What the index of events is complete behind. */
+  readonly indexFloor: Position;
+  readonly verification: Verification;
   readonly blocks: readonly ListedBlock[];
 }
 
@@ -52,14 +57,20 @@ export async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<string> 
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-export async function writeHead({ anchor, indexFloor, blocks }: CheckpointHead): Promise<string> {
+export async function writeHead(head: CheckpointHead): Promise<string> {
+  const { anchor, verification, indexFloor, blocks } = head;
   const { position, epoch, timestamp } = anchor;
   const text = JSON.stringify({
     format: FORMAT,
     epoch,
     cursor: position,
     timestamp: timestamp === null ? null : { seq: timestamp.seq, nanos: timestamp.nanos },
-    ...(indexFloor === null ? {} : { indexFloor }),
+    indexFloor,
+    verification: {
+      requireSigned: verification.requireSigned,
+      digest: verification.digest,
+      signers: [...verification.signers],
+    },
     blocks: blocks.map(({ id, records, digest }) => [id, records, digest]),
   }).slice(0, -1);
   return `${text},"sha256":"${await digestOf(encodeUtf8(text))}"}`;
@@ -69,7 +80,7 @@ export async function writeHead({ anchor, indexFloor, blocks }: CheckpointHead):
 export async function readHead(text: string): Promise<CheckpointHead> {
   const value = parseJson(text);
   // Another format may be sealed in another way.
-  if (!READABLE.has((value as { format?: unknown } | null)?.format)) {
+  if ((value as { format?: unknown } | null)?.format !== FORMAT) {
     throw new UnusableCheckpointError('the head is of another format');
   }
   const seal = SEAL.exec(text);
@@ -78,9 +89,10 @@ export async function readHead(text: string): Promise<CheckpointHead> {
   }
   const parsed = v.safeParse(headSchema, value);
   if (!parsed.success) throw new UnusableCheckpointError('the head is not understood');
-  const { cursor, epoch, timestamp, indexFloor = null, blocks } = parsed.output;
+  const { cursor, epoch, timestamp, verification, indexFloor, blocks } = parsed.output;
   return {
     anchor: { position: cursor, epoch, timestamp },
+    verification: { ...verification, signers: new Map(verification.signers) },
     indexFloor,
     blocks: blocks.map(([id, records, digest]) => ({ id, records, digest })),
   };

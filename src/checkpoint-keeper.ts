@@ -8,13 +8,14 @@ import type { ProjectionState } from './projection.ts';
 
 export interface CheckpointKeeperOptions {
   readonly checkpoint: Checkpoint;
-  readonly log: EventLog;
+  /** Where the view is, and what it is fed from. */
+  readonly log: Pick<EventLog, 'anchor' | 'pause' | 'resume'>;
   readonly clock: Clock;
   readonly logger: Log;
   /** The view as it is now. */
   readonly state: () => ProjectionState;
   /** Awaited between two slices of a replay, where a runtime bounds how long it may work at a time. Must not reject. */
-  readonly nextSlice?: () => Promise<void>;
+  readonly nextSlice?: (() => Promise<void>) | undefined;
 }
 
 export class CheckpointKeeper {

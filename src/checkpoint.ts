@@ -17,6 +17,8 @@ import type {
 } from './ports.ts';
 import { EventLogError } from './ports.ts';
 import { initialState, type ProjectionState, restoreCell, restoreFormation } from './projection.ts';
+import { NO_SIGNATURES } from './signatures.ts';
+import { isSameVerdict, type VerificationSettings } from './signers.ts';
 import { excerpt } from './text.ts';
 import { encodeUtf8 } from './utf8.ts';
 
@@ -43,6 +45,7 @@ const NEVER: Position = -1;
 export class Checkpoint {
   readonly #store: CheckpointStore;
   readonly #logger: Log;
+  readonly #signatures: VerificationSettings;
   readonly #blocks = new Map<number, KeptBlock>();
   /** Blocks that a failed commit may have put. */
   readonly #strays = new Set<number>();
@@ -57,9 +60,11 @@ export class Checkpoint {
   /** Resolves when all that was asked for is done; null when nothing is under way. */
   #busy: Promise<void> | null = null;
 
-  constructor(store: CheckpointStore, logger: Log) {
+  /** `signatures` are those under which the view is made. */
+  constructor(store: CheckpointStore, logger: Log, signatures: VerificationSettings = NO_SIGNATURES) {
     this.#store = store;
     this.#logger = logger;
+    this.#signatures = signatures;
     this.#rivals = new RivalWatch(logger);
   }
 
@@ -128,11 +133,15 @@ export class Checkpoint {
 
   async #read(stored: StoredCheckpoint): Promise<Restored> {
     const head = await readHead(stored.head);
+    if (!isSameVerdict(head.verification, this.#signatures)) {
+      throw new UnusableCheckpointError('events that it holds would now be verified in another way');
+    }
     const texts = new Map(stored.blocks.map(({ id, text }) => [id, text]));
     if (texts.size !== stored.blocks.length) throw new UnusableCheckpointError('a block is there twice');
     if (texts.size > head.blocks.length) throw new UnusableCheckpointError('a block is not listed');
     const { anchor } = head;
     const state = initialState(anchor.position);
+    for (const [kid, key] of head.verification.signers) state.signers.set(kid, key);
     const formations: Formation[] = [];
     const chunks: { chunk: IndexChunk; block: number }[] = [];
     // Youngest first: what is already there is what counts.
@@ -158,7 +167,7 @@ export class Checkpoint {
     for (const formation of formations.sort((a, b) => a.firstSeq - b.firstSeq)) {
       if (restoreFormation(state, formation)) (this.#blocks.get(formation.block) as KeptBlock).live++;
     }
-    const range = { floor: head.indexFloor ?? anchor.position, through: anchor.position };
+    const range = { floor: head.indexFloor, through: anchor.position };
     for (const id of this.#chunks.restore(state.index, chunks, range))
       (this.#blocks.get(id) as KeptBlock).live++;
     this.#nextBlock = Math.max(0, ...this.#blocks.keys()) + 1;
@@ -184,6 +193,8 @@ export class Checkpoint {
     if (this.#isKnown && position === this.#position) return NOTHING;
     const kept = { blocks: this.#blocks, chunks: this.#chunks, position: this.#position };
     const { blocks, leaving, chunks, indexFloor } = gatherBatch(state, kept, () => this.#nextBlock++);
+    const { requireSigned, digest: keysDigest } = this.#signatures;
+    const verification = { requireSigned, digest: keysDigest, signers: new Map(state.signers) };
     // From here on the view may change.
     const added: KeptBlock[] = [];
     let bytes = 0;
@@ -200,6 +211,7 @@ export class Checkpoint {
     const head = await writeHead({
       anchor: { position, epoch, timestamp },
       indexFloor,
+      verification,
       blocks: [...older.filter((block) => !isEmptied(block)), ...added],
     });
     const put = blocks.map(({ id, text }): CheckpointBlock => ({ id, text }));

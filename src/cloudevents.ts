@@ -4,17 +4,17 @@ import type { EventEntry, FormationPhase, Position, RequestMark } from './model.
 import type { LogEntry } from './ports.ts';
 import { decodeUtf8 } from './utf8.ts';
 
-/** Decodes and parses the payload once for everybody. Never throws. */
-export function decodeEntry(entry: LogEntry): EventEntry {
-  const text = decodeUtf8(entry.payload);
+/** Decodes and parses the payload, for those who show it: what it says is the event reader's to tell. Never throws. */
+export function decodeEntry({ seq, subject, payload }: LogEntry): EventEntry {
+  const text = decodeUtf8(payload);
   if (text !== null) {
     try {
-      return { seq: entry.seq, subject: entry.subject, text, event: JSON.parse(text) as unknown };
+      return { seq, subject, text, event: JSON.parse(text) as unknown, eventText: text, signature: null };
     } catch {
       // Not JSON: the entry has no text, like one that is not UTF-8.
     }
   }
-  return { seq: entry.seq, subject: entry.subject, text: null, event: undefined };
+  return { seq, subject, text: null, event: undefined, eventText: null, signature: null };
 }
 
 /** What the feed and the pages of events show for one entry. */

@@ -5,6 +5,7 @@ import { ConfigError, type Environment, valueOf } from './environment.ts';
 import { MAX_CONFIGURED_RING_BYTES, MAX_CONFIGURED_SESSIONS, MAX_SESSIONS } from './limits.ts';
 import { createLogger, type LogLevel, parseLogLevel } from './logger.ts';
 import { percentDecode } from './query.ts';
+import { parseSignatures, type SignatureConfig } from './signature-config.ts';
 import { excerpt } from './text.ts';
 
 export { ConfigError, type Environment };
@@ -26,6 +27,8 @@ export interface Config {
   readonly replicas: number;
   readonly access: AccessConfig;
   readonly skipReplay: boolean;
+  /** Which keys verify events, and which one signs ours. */
+  readonly signatures: SignatureConfig;
   readonly checkpoint: CheckpointConfig;
   /** Open sessions of the feed. */
   readonly maxSessions: number;
@@ -62,33 +65,23 @@ export function logConfigError(
   createLogger(level === 'off' ? 'error' : level, writeLine).error(message, { variable });
 }
 
-/** Ignoring a demand for signatures would project what the operator wants kept out. */
-const NOT_YET_SUPPORTED = [
-  'CELLOS_EVENT_REQUIRE_SIGNED',
-  'CELLOS_EVENT_VERIFY_KEYS',
-  'CELLOS_EVENT_VERIFY_KEYS_PATH',
-  'CELLOS_EVENT_SIGNING_KEY',
-];
-
 /** Throws ConfigError for the first variable that does not fit. */
 export function parseConfig(environment: Environment, capabilities: ConfigCapabilities): Config {
   const value = (name: string) => valueOf(environment, name);
   const access = parseAccess(environment, capabilities.readTextFile);
-  for (const name of NOT_YET_SUPPORTED) {
-    const isOff = name === 'CELLOS_EVENT_REQUIRE_SIGNED' && !/^(?:1|true|yes|on)$/i.test(value(name) ?? '');
-    if (value(name) !== null && !isOff)
-      throw new ConfigError(name, 'is set, but signed events are not supported yet');
-  }
   const whole = (name: string, min: number, max: number) => parseWhole(name, value(name), min, max);
   const skip = value('CELLOS_SERVER_SKIP_REPLAY');
   const broker = value('CELLOS_NATS_URL') ?? (capabilities.brokerRequired ? null : 'ws://127.0.0.1:9222');
   if (broker === null) throw brokerError("is not set: it names the broker's websocket listener");
+  const signatures = parseSignatures(value, capabilities.readTextFile);
+  if (!signatures.ok) throw new ConfigError(signatures.variable, signatures.problem);
   return {
     bind: parseBind(value('CELLOS_SERVER_BIND') ?? '127.0.0.1:8080'),
     broker: parseBroker(broker, value('CELLOS_NATS_CREDS'), capabilities),
     replicas: parseReplicas(value('CELLOS_STREAM_REPLICAS') ?? '1'),
     access,
     skipReplay: skip === '1' || skip === 'true',
+    signatures: signatures.value,
     checkpoint: parseCheckpoint(value('CELLOS_SERVER_CHECKPOINT'), capabilities),
     maxSessions: whole('CELLOS_SERVER_MAX_SESSIONS', 1, MAX_CONFIGURED_SESSIONS) ?? MAX_SESSIONS,
     ringBytes: whole('CELLOS_SERVER_FEED_RING_BYTES', 0, MAX_CONFIGURED_RING_BYTES),

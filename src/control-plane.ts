@@ -3,19 +3,23 @@
 import type { Checkpoint } from './checkpoint.ts';
 import { CheckpointKeeper } from './checkpoint-keeper.ts';
 import { whenRestored } from './checkpoint-start.ts';
-import { decodeEntry, frameText } from './cloudevents.ts';
+import { frameText } from './cloudevents.ts';
+import { EntryReader } from './entry-reader.ts';
 import { topicOf } from './event-topic.ts';
 import { EventWatches } from './event-watches.ts';
 import { toFact } from './facts.ts';
 import { Feed } from './feed.ts';
 import { type PaceLimits, UNPACED } from './feed-pace.ts';
 import type { SnapshotKind, SnapshotSource } from './feed-snapshot.ts';
+import { Intake } from './intake.ts';
 import { Lifecycle, type Phase } from './lifecycle.ts';
 import { BROKER_GRACE_MS, MAX_SESSIONS, RING_BYTES } from './limits.ts';
-import type { Position } from './model.ts';
-import type { Clock, EventLog, Log, LogAnchor, LogBounds, LogEntry } from './ports.ts';
+import type { EventEntry, Position } from './model.ts';
+import type { Clock, EventLog, Log, LogAnchor, LogBounds } from './ports.ts';
 import { unavailable } from './problems.ts';
 import { advance, beginAt, evolve, initialState, type ProjectionState, retain } from './projection.ts';
+import { type EventSigner, NO_SIGNATURES, type Signatures } from './signatures.ts';
+import { noteSigner } from './signers.ts';
 import { Snapshots } from './snapshots.ts';
 import { Vitals } from './vitals.ts';
 import { Waiters } from './waiters.ts';
@@ -33,6 +37,8 @@ export interface ControlPlaneOptions {
   readonly pace?: PaceLimits;
   /** Where the view is kept over restarts; absent: every start replays. */
   readonly checkpoint?: Checkpoint | null;
+  /** Which keys verify events and sign ours; by default none. */
+  readonly signatures?: Signatures;
   /** Awaited between two slices of a long replay. */
   readonly nextSlice?: () => Promise<void>;
 }
@@ -40,6 +46,10 @@ export interface ControlPlaneOptions {
 export class ControlPlane implements SnapshotSource {
   readonly log: EventLog;
   readonly feed: Feed;
+  /** Tells what an entry of the log says, also one that did not come through the tail. */
+  readonly reader: EntryReader;
+  /** Signs what this server writes; null when it does not. */
+  readonly signer: EventSigner | null;
   readonly watches = new EventWatches();
   readonly vitals = new Vitals();
   readonly #clock: Clock;
@@ -48,6 +58,7 @@ export class ControlPlane implements SnapshotSource {
   readonly #checkpoint: Checkpoint | null;
   /** Null where no checkpoint is kept. */
   readonly keeper: CheckpointKeeper | null;
+  readonly #intake: Intake;
   readonly #applied = new Waiters();
   #state: ProjectionState;
   #snapshots: Snapshots;
@@ -62,24 +73,19 @@ export class ControlPlane implements SnapshotSource {
     this.feed = new Feed(log, clock, logger, { ringBytes, maxSessions, pace, view: this });
     this.#clock = clock;
     this.#logger = logger;
-    const { skipReplay = false, nextSlice } = options;
+    const { signatures = NO_SIGNATURES, skipReplay = false, nextSlice } = options;
+    this.reader = new EntryReader(signatures);
+    this.signer = signatures.signer;
+    this.#intake = new Intake(log, this.reader);
     this.#skipReplay = skipReplay;
     // A view that begins at the tail is not the one that a checkpoint holds.
     const checkpoint = skipReplay ? null : (options.checkpoint ?? null);
     this.#checkpoint = checkpoint;
     this.#state = initialState();
     this.#snapshots = new Snapshots(this.#state);
+    const state = () => this.#state;
     this.keeper =
-      checkpoint === null
-        ? null
-        : new CheckpointKeeper({
-            checkpoint,
-            log,
-            clock,
-            logger,
-            state: () => this.#state,
-            ...(nextSlice === undefined ? {} : { nextSlice }),
-          });
+      checkpoint && new CheckpointKeeper({ checkpoint, log: this.#intake, clock, logger, state, nextSlice });
   }
 
   get state(): ProjectionState {
@@ -147,7 +153,7 @@ export class ControlPlane implements SnapshotSource {
   }
 
   #follow(from: Position | 'tail' | LogAnchor): void {
-    this.log.follow(from, {
+    this.#intake.follow(from, {
       onOpened: (bounds, after) => this.#opened(bounds, after),
       onEntry: (entry) => this.#entry(entry),
       onCaughtUp: (position) => this.#caughtUp(position),
@@ -219,17 +225,20 @@ export class ControlPlane implements SnapshotSource {
     this.#logger.info(first ? 'event log opened' : 'event log reopened', { ...bounds });
   }
 
-  #entry(entry: LogEntry): void {
-    const decoded = decodeEntry(entry);
-    const fact = toFact(decoded);
-    const { warning, effect } = evolve(this.#state, decoded.seq, fact);
-    const topic = topicOf(decoded.event, fact);
+  #entry(entry: EventEntry): void {
+    const { seq, subject, text, event, eventText, signature } = entry;
+    const fact = toFact(entry);
+    const { warning, effect } = evolve(this.#state, seq, fact);
+    const topic = topicOf(event, fact);
     // Behind the reducer, which may just have learned whose cell it is.
-    this.#state.index.note(decoded.seq, topic, this.#state.cells);
+    this.#state.index.note(seq, topic, this.#state.cells);
     this.vitals.events[effect]++;
-    if (warning !== null) this.#logger.warn('event skipped', { seq: decoded.seq, reason: warning });
-    const { seq, subject, text, event } = decoded;
-    this.watches.notice(seq, event);
+    if (signature !== null) {
+      this.vitals.signatures[signature.outcome]++;
+      noteSigner(this.#state.signers, signature);
+    }
+    if (warning !== null) this.#logger.warn('event skipped', { seq, reason: warning });
+    if (eventText !== null) this.watches.notice(seq, event);
     // While nobody can be connected the feed is not fed: keeping the frames of a replay would cost a fifth of its time.
     if (this.serving) {
       if (text === null) this.feed.advance(seq);
@@ -249,22 +258,15 @@ export class ControlPlane implements SnapshotSource {
     if (this.#lifecycle.phase === 'live') return;
     this.#lifecycle.apply('caughtUp');
     this.keeper?.applied();
-    const ms = (this.vitals.catchUpMs = this.#clock.now() - this.#startedAt);
+    this.vitals.catchUpMs = this.#clock.now() - this.#startedAt;
     const { cursor, formations, cells } = this.#state;
-    this.#logger.info('projection is live', {
-      cursor,
-      formations: formations.size,
-      cells: cells.size,
-      ms,
-    });
+    const counts = { formations: formations.size, cells: cells.size };
+    this.#logger.info('projection is live', { cursor, ...counts, ms: this.vitals.catchUpMs });
   }
 
   #reset(bounds: LogBounds): void {
-    this.#logger.warn('the event log is another one: rebuilding the projection', {
-      was: this.epoch,
-      is: bounds.epoch,
-      cursor: this.#state.cursor,
-    });
+    const change = { was: this.epoch, is: bounds.epoch, cursor: this.#state.cursor };
+    this.#logger.warn('the event log is another one: rebuilding the projection', change);
     this.#state = initialState();
     this.#snapshots = new Snapshots(this.#state);
     this.#startedAt = this.#clock.now();
@@ -275,9 +277,8 @@ export class ControlPlane implements SnapshotSource {
   }
 
   #lost(reason: string): void {
-    if (this.vitals.lost(reason)) {
-      this.#logger.warn('event log out of reach', { reason, cursor: this.#state.cursor });
-    }
+    const { cursor } = this.#state;
+    if (this.vitals.lost(reason)) this.#logger.warn('event log out of reach', { reason, cursor });
     this.#lifecycle.apply('lost');
     this.feed.setEpoch(null);
     if (this.#lifecycle.phase === 'starting') this.#startGrace();
@@ -286,9 +287,9 @@ export class ControlPlane implements SnapshotSource {
   #startGrace(): void {
     this.#cancelGrace ??= this.#clock.after(BROKER_GRACE_MS, () => {
       this.#cancelGrace = null;
-      if (this.#lifecycle.phase === 'starting') {
+      const isUnheard = this.#lifecycle.phase === 'starting';
+      if (isUnheard)
         this.#logger.warn('answering reads from what there is until the event log can be reached');
-      }
       this.#lifecycle.apply('overdue');
     });
   }

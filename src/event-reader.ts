@@ -7,6 +7,7 @@ import { CATCH_UP_BATCH_BYTES, EVENT_LOOKUP_BATCH, HISTORY_PAGE_SEQUENCES } from
 import type { EventEntry, EventScope, Position } from './model.ts';
 import { type EventLog, EventLogError, type LogEntry } from './ports.ts';
 import type { ProjectionState } from './projection.ts';
+import { eventWithin } from './signed-envelopes.ts';
 
 /** A log, and the view of it as it is now. */
 export interface EventSource {
@@ -15,7 +16,7 @@ export interface EventSource {
 }
 
 /** An event that was found; it has a text. */
-export type FoundEvent = EventEntry & { readonly text: string };
+export type FoundEvent = Pick<EventEntry, 'seq' | 'subject' | 'event'> & { readonly text: string };
 
 export class EventReader {
   readonly #source: EventSource;
@@ -88,7 +89,7 @@ export class EventReader {
 
   #toFound(entry: LogEntry): FoundEvent | null {
     const { seq, subject, text, event } = decodeEntry(entry);
-    if (text === null || !isWithin(this.#scope, topicOf(event), this.#state.cells)) return null;
+    if (text === null || !isWithin(this.#scope, topicOf(eventWithin(event)), this.#state.cells)) return null;
     return { seq, subject, text, event };
   }
 }

@@ -130,12 +130,13 @@ function cellFact(event: Members, text: string, effect: CellFact['effect']): Fac
 /** What the entry says to the projection. Never throws. */
 export function toFact(entry: EventEntry): Fact {
   if (entry.text === null) return { kind: 'none', warning: 'payload is not UTF-8 JSON' };
-  const { event } = entry;
+  const { event, eventText } = entry;
+  if (eventText === null) return { kind: 'none', warning: entry.signature?.refusal ?? null };
   if (!isObject(event) || typeof event['type'] !== 'string') return NOTHING;
   const type = event['type'];
   if (Object.hasOwn(CELL_EFFECTS, type)) {
-    return cellFact(event, entry.text, CELL_EFFECTS[type] as CellFact['effect']);
+    return cellFact(event, eventText, CELL_EFFECTS[type] as CellFact['effect']);
   }
   const phase = phaseOf(type);
-  return phase === null ? NOTHING : formationFact(event, entry.text, phase);
+  return phase === null ? NOTHING : formationFact(event, eventText, phase);
 }

@@ -11,6 +11,7 @@ import {
 } from './limits.ts';
 import type { Position } from './model.ts';
 import type { Clock, EventLog, Frame, Log, LogBounds } from './ports.ts';
+import { eventWithin } from './signed-envelopes.ts';
 import { SliceMemo } from './slice-memo.ts';
 
 export class HistoryPage {
@@ -118,7 +119,8 @@ export class FeedHistory {
           isChecked = true;
         }
         reached = seq;
-        if (text !== null) frames.push({ seq, subject, text: frameText(seq, text), topic: topicOf(event) });
+        if (text !== null)
+          frames.push({ seq, subject, text: frameText(seq, text), topic: topicOf(eventWithin(event)) });
       }
       if (reached < through && !isChecked) {
         const now = await this.#log.bounds();

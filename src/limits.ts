@@ -174,3 +174,15 @@ export const CHECKPOINT_STRAY_MS = 10 * 60_000;
 export const CHECKPOINT_TRANSFER_MS = 5000;
 /** The connection for checkpoints is closed when it was not used for this long: longer than the pause between saves. */
 export const CHECKPOINT_IDLE_MS = 15_000;
+
+/** Keys in one set: each is imported at the start. Some for every supervisor of a large installation. */
+export const MAX_KEYS = 10_000;
+/** Longest id of a key. */
+export const MAX_KEY_ID_CHARACTERS = 200;
+/** Signers without a key that a view remembers, so that a key which is added later is noticed; anybody can make up more. */
+export const MAX_UNKNOWN_SIGNERS = 100;
+/** Signatures that are verified at once: enough to keep every processor busy, few enough for other work to come in between. */
+export const SIGNATURES_AT_ONCE = 256;
+/** Entries, and bytes of them, that wait for signatures before the log is paused; two pulls are still under way then. */
+export const MAX_WAITING_ENTRIES = 1024;
+export const MAX_WAITING_BYTES = 8 * 1024 * 1024;

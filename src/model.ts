@@ -19,13 +19,42 @@ export type FormationPhase =
 
 export type CellState = 'pending' | 'running' | 'destroyed';
 
-/** One message of the event log, decoded once: `text` is null when the payload is not UTF-8 JSON. */
+/** How an event that came in a signed envelope, or should have, was taken. */
+export type SignatureOutcome =
+  /** Unwrapped without a look at the signature: no keys are configured. */
+  | 'unverified'
+  | 'verified'
+  /** Not projected, like all that follow. */
+  | 'unsigned'
+  | 'malformed'
+  | 'unknown-key'
+  | 'bad-signature'
+  | 'outside-its-time';
+
+/** What was found out about an event's signature. */
+export interface SignatureVerdict {
+  readonly outcome: SignatureOutcome;
+  /**
+   * The id of a key, and which one it was for: what another set of keys would have to agree on, so that the verdict would be the same
+   * (signers.ts). Null when keys do not matter.
+   */
+  readonly basis: { readonly kid: string; readonly key: string } | null;
+  /** Why the event is not projected; null when it is. */
+  readonly refusal: string | null;
+}
+
+/** One message of the event log, decoded once for everybody. */
 export interface EventEntry {
   readonly seq: Position;
   readonly subject: string;
+  /** As it was published, for those who show it; null when the payload is not UTF-8 JSON. */
   readonly text: string | null;
-  /** The parsed payload; undefined when `text` is null. */
+  /** What it says, parsed and out of its envelope, whether it is believed or not; undefined when `text` is null. */
   readonly event: unknown;
+  /** The JSON text of `event`; null when that says nothing that counts. */
+  readonly eventText: string | null;
+  /** Null for an event that came without an envelope and may. */
+  readonly signature: SignatureVerdict | null;
 }
 
 /** What one event is about; each null when it is about none. */

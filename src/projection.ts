@@ -6,6 +6,7 @@ import type { Cell, CellFact, Fact, Formation, FormationFact, Position } from '.
 import { isLive } from './formation-status.ts';
 import { indexName, type NameIndex, noteLife, unindexName } from './name-index.ts';
 import { forgetReceiptsBefore, indexReceipts, keepReceipt, type ReceiptIndex } from './receipts.ts';
+import type { Signers } from './signers.ts';
 
 /** The view of the log up to `cursor`. Read it freely; only the functions here change it. */
 export interface ProjectionState {
@@ -19,6 +20,8 @@ export interface ProjectionState {
   readonly receipts: ReceiptIndex;
   /** Where in the log the events of a cell or a formation are. Fed by the control plane, which has them parsed. */
   readonly index: EventIndex;
+  /** Who signed what the view was made of; kept by the control plane. */
+  readonly signers: Signers;
   /** The log's oldest entry, as far as is known: receipts of older ones are of no use. */
   firstSeq: Position;
   /** Sequence of the last change of any formation (or of a cell shown in one), and of any cell. */
@@ -59,6 +62,7 @@ export function initialState(cursor: Position = 0): ProjectionState {
     cellsByFormation: new Map(),
     receipts: new Map(),
     index: new EventIndex(cursor),
+    signers: new Map(),
     firstSeq: 0,
     formationsVersion: cursor,
     cellsVersion: cursor,

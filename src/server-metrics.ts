@@ -50,6 +50,11 @@ export class ServerMetrics {
       counter('cellos_events', 'Events by what became of them, those of replays included.', () =>
         by('outcome', vitals.events),
       ),
+      counter(
+        'cellos_signed_events',
+        'Events in signed envelopes, and those that are refused without one, by what became of the signature.',
+        () => by('signature', vitals.signatures),
+      ),
       gauge(
         'cellos_replay_target',
         "The log's last sequence when reading it began; the view is complete there.",

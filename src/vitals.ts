@@ -1,10 +1,21 @@
 // What the control plane notes of its own life for those who look after it: numbers since it was made, written as things happen
 // and read when somebody asks.
+import type { SignatureOutcome } from './model.ts';
 import type { Effect } from './projection.ts';
 
 export class Vitals {
   /** Entries of the log by what became of them, those of replays included. */
   readonly events: Record<Effect, number> = { applied: 0, ignored: 0, skipped: 0 };
+  /** Those that came in a signed envelope, or should have, by what was thought of it. */
+  readonly signatures: Record<SignatureOutcome, number> = {
+    verified: 0,
+    unverified: 0,
+    unsigned: 0,
+    malformed: 0,
+    'unknown-key': 0,
+    'bad-signature': 0,
+    'outside-its-time': 0,
+  };
   /** Whether the log can be reached, as far as is known. */
   isConnected = false;
   /** How often the continuous read of the log was opened: the first time, and after each loss. */

@@ -1,9 +1,9 @@
 // One request's way through its write, until it has had its time: whether it was answered before, how far the view has to be, and
 // the events that it publishes. What is written is the writer's decision.
-import { decodeEntry, formationEventText } from './cloudevents.ts';
+import { formationEventText } from './cloudevents.ts';
 import type { ControlPlane } from './control-plane.ts';
 import { toFact } from './facts.ts';
-import type { Position, RequestMark } from './model.ts';
+import type { Fact, Position, RequestMark } from './model.ts';
 import type { Clock, LogEntry } from './ports.ts';
 import { ProblemError, unavailable } from './problems.ts';
 import { Publication, type PublicationOutcome } from './publication.ts';
@@ -53,16 +53,16 @@ export class WriteAttempts {
   /** The same, of the event at `seq`, which the log holds under the key. */
   async answeredBy(seq: Position): Promise<Written> {
     await this.whenApplied(seq);
-    const answered = this.answered() ?? this.answeredIn(await this.#entryAt(seq));
+    const answered = this.answered() ?? (await this.answeredIn(await this.#entryAt(seq)));
     if (answered !== null) return answered;
     throw unavailable('the event store holds another message of this request');
   }
 
   /** The same, of an entry that a view which began at the tail does not know. */
-  answeredIn(entry: LogEntry | null): Written | null {
+  async answeredIn(entry: LogEntry | null): Promise<Written | null> {
     const { mark } = this.#context;
     if (entry === null || mark === null) return null;
-    const fact = toFact(decodeEntry(entry));
+    const fact = await this.factOf(entry);
     if (fact.kind !== 'formation' || fact.mark?.key !== mark.key) return null;
     return replayOf(fact.id, { ...fact.mark, seq: entry.seq }, mark);
   }
@@ -100,14 +100,21 @@ export class WriteAttempts {
     }
   }
 
-  publish(
+  /** What an entry says, if it may be believed. */
+  async factOf(entry: LogEntry): Promise<Fact> {
+    return toFact(await this.#controlPlane.reader.read(entry));
+  }
+
+  async publish(
     subject: string,
     what: Omit<Parameters<typeof formationEventText>[0], 'eventId' | 'time' | keyof WriteContext>,
     expectation: { expectedLastOnSubject?: Position; expectedLast?: Position },
   ): Promise<PublicationOutcome> {
     const eventId = crypto.randomUUID();
     const time = new Date(this.#clock.now());
-    const payload = encodeUtf8(formationEventText({ ...what, ...this.#context, eventId, time }));
+    const event = formationEventText({ ...what, ...this.#context, eventId, time });
+    const { signer } = this.#controlPlane;
+    const payload = encodeUtf8(signer === null ? event : await signer.sign(event));
     // Two requests of one key that meet at the log are one message to it.
     const messageId = this.#context.mark?.key ?? eventId;
     const message = { subject, payload, eventId, messageId, expectation };

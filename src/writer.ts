@@ -2,16 +2,15 @@
 // is the lock: of all that race for a name exactly one finds the subject of the name's next id empty. What all writes have in
 // common is write-attempts.ts, how one event gets there for certain publication.ts.
 import { decide, nameTaken } from './admission.ts';
-import { decodeEntry, formationSubject } from './cloudevents.ts';
+import { formationSubject } from './cloudevents.ts';
 import type { ControlPlane } from './control-plane.ts';
 import type { FormationDocument } from './documents.ts';
 import { type EntityTags, entityTag, isMatch } from './entity-tags.ts';
-import { toFact } from './facts.ts';
 import { formationIdFor } from './ids.ts';
 import { elementsOf, memberOf } from './json-text.ts';
 import { MAX_ADMISSION_ATTEMPTS, WRITE_TIMEOUT_MS } from './limits.ts';
 import type { Formation, FormationPhase } from './model.ts';
-import type { Clock, LogEntry } from './ports.ts';
+import type { Clock } from './ports.ts';
 import { ProblemError, unavailable } from './problems.ts';
 import { isLive } from './formation-status.ts';
 import { holderOf, type ProjectionState } from './projection.ts';
@@ -70,11 +69,14 @@ export class Writer {
       if (outcome.kind === 'duplicate') return attempts.answeredBy(outcome.seq);
       const winner = await attempts.lastOn(subject);
       if (winner !== null) await attempts.whenApplied(winner.seq);
-      const replay = attempts.answered() ?? attempts.answeredIn(winner);
+      const replay = attempts.answered() ?? (await attempts.answeredIn(winner));
       if (replay !== null) return replay;
+      const fact = winner === null ? null : await attempts.factOf(winner);
       const known = this.#controlPlane.state.formations.get(id);
       const isHolders =
-        known === undefined ? winner !== null && names(winner, document.name) : known.name === document.name;
+        known === undefined
+          ? fact?.kind === 'formation' && fact.name === document.name
+          : known.name === document.name;
       // A view that began at the tail does not know the holder, nor whether it is finished: the name counts as held.
       if (isHolders && (known === undefined || isLive(known))) {
         const taken = nameTaken(document.name, id);
@@ -171,10 +173,4 @@ function changed(formation: Formation, tag: string): ProblemError {
   return new ProblemError('precondition-failed', `formation ${formation.id} has changed`, {
     headers: { etag: tag },
   });
-}
-
-/** Whether the entry is an event of a formation of this name. */
-function names(entry: LogEntry, name: string): boolean {
-  const fact = toFact(decodeEntry(entry));
-  return fact.kind === 'formation' && fact.name === name;
 }

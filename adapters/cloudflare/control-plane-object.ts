@@ -17,7 +17,7 @@ import {
   switchProtocols,
   type WorkerEnvironment,
 } from './runtime.ts';
-import { misconfigured, readSettings } from './settings.ts';
+import { misconfigured, readSettings, readSignatures } from './settings.ts';
 
 export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
   /** The life that is starting or running; null between two, and resolves with null when the configuration allows none. */
@@ -113,8 +113,10 @@ export class ControlPlaneObject extends DurableObject<WorkerEnvironment> {
   async #start(): Promise<ObjectServer | null> {
     const settings = readSettings(this.env);
     if (settings === null) return null;
+    const signatures = await readSignatures(settings);
+    if (signatures === null) return null;
     await this.#stopping;
-    const server = ObjectServer.create(settings, this.ctx.storage, () => this.#whenNextSlice());
+    const server = ObjectServer.create(settings, signatures, this.ctx.storage, () => this.#whenNextSlice());
     this.#connections.clear();
     for (const socket of this.ctx.getWebSockets().filter(isOpen)) {
       const memory = sessionOf(socket);

@@ -12,6 +12,7 @@ import { connectWebSocket } from '../../src/nats-websocket.ts';
 import type { Clock, Log } from '../../src/ports.ts';
 import { toBody } from './runtime.ts';
 import { createRequestLog } from '../../src/request-log.ts';
+import type { Signatures } from '../../src/signatures.ts';
 import type { Settings } from './settings.ts';
 import { SqlCheckpointStore, type SqlCheckpointStorage } from './sql-checkpoint-store.ts';
 
@@ -60,6 +61,7 @@ export class ObjectServer {
   /** `nextSlice` is awaited between slices of a long replay. */
   static create(
     { config, logger, writeLine, gitSha }: Settings,
+    signatures: Signatures,
     storage: SqlCheckpointStorage,
     nextSlice: () => Promise<void>,
   ): ObjectServer {
@@ -71,7 +73,9 @@ export class ObjectServer {
       logger,
     });
     const checkpoint =
-      config.checkpoint.kind === 'off' ? null : new Checkpoint(new SqlCheckpointStore(storage), logger);
+      config.checkpoint.kind === 'off'
+        ? null
+        : new Checkpoint(new SqlCheckpointStore(storage), logger, signatures);
     const controlPlane = new ControlPlane({
       log,
       clock,
@@ -80,6 +84,7 @@ export class ObjectServer {
       maxSessions: config.maxSessions,
       ringBytes: config.ringBytes ?? FEED_RING_BYTES,
       pace: FEED_PACE,
+      signatures,
       checkpoint,
       nextSlice,
     });

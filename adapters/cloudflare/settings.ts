@@ -5,6 +5,7 @@ import { problemResponse } from '../../src/http.ts';
 import { createLogger } from '../../src/logger.ts';
 import type { Log } from '../../src/ports.ts';
 import { ProblemError } from '../../src/problems.ts';
+import { importSignatures, type Signatures } from '../../src/signatures.ts';
 import type { WorkerEnvironment } from './runtime.ts';
 
 export interface Settings {
@@ -33,6 +34,17 @@ export function readSettings(environment: WorkerEnvironment): Settings | null {
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     logConfigError(error, variables, writeLine);
+    return null;
+  }
+}
+
+/** The keys of a configuration, or null when this runtime does not take one of them; the log says why. */
+export async function readSignatures({ config }: Settings): Promise<Signatures | null> {
+  try {
+    return await importSignatures(config.signatures);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    logConfigError(error, { LOG_LEVEL: config.logLevel }, writeLine);
     return null;
   }
 }

@@ -20,6 +20,7 @@ import { NatsEventLog } from '../../src/nats-event-log.ts';
 import type { LinkOptions } from '../../src/nats-link.ts';
 import type { Clock, Log } from '../../src/ports.ts';
 import { createRequestLog } from '../../src/request-log.ts';
+import { importSignatures } from '../../src/signatures.ts';
 import { LineWriter } from './line-writer.ts';
 import { openCheckpointStore } from './checkpoint-store.ts';
 
@@ -59,6 +60,7 @@ export interface ProcessHost {
 export async function runServer(host: ProcessHost): Promise<void> {
   const { clock, pace = UNPACED } = host;
   const config = await orExit(host, () => parseConfig(host.environment, host.capabilities));
+  const signatures = await orExit(host, () => importSignatures(config.signatures));
   const lines = new LineWriter(host.writeLine, clock);
   host.onExit(() => lines.flush());
   const logger = createLogger(config.logLevel, (line) => lines.write(line));
@@ -77,7 +79,8 @@ export async function runServer(host: ProcessHost): Promise<void> {
     maxSessions: config.maxSessions,
     ...(config.ringBytes === null ? {} : { ringBytes: config.ringBytes }),
     pace,
-    checkpoint: kept && new Checkpoint(kept.store, logger),
+    signatures,
+    checkpoint: kept && new Checkpoint(kept.store, logger, signatures),
   });
   const app = createApp({
     controlPlane,

@@ -3,6 +3,7 @@ import { nodeTarget } from '../support/server-process.ts';
 import type { Capabilities } from '../support/server-process.ts';
 import { feedSuite } from '../suites/feed.ts';
 import { httpSuite } from '../suites/http.ts';
+import { signedSuite } from '../suites/signed.ts';
 
 const capabilities: Capabilities = {
   pings: true,
@@ -16,3 +17,4 @@ const capabilities: Capabilities = {
 
 httpSuite(nodeTarget, capabilities);
 feedSuite(nodeTarget, capabilities);
+signedSuite(nodeTarget);

@@ -92,7 +92,7 @@ describe('CF-31 a checkpoint that cannot be used is ignored with a WARN, and the
     'the cursor in the head': () =>
       server.sql(`UPDATE checkpoint_head SET text = replace(text, '"cursor":60', '"cursor":59')`),
     'the format': () =>
-      server.sql(`UPDATE checkpoint_head SET text = replace(text, '"format":2', '"format":3')`),
+      server.sql(`UPDATE checkpoint_head SET text = replace(text, '"format":4', '"format":5')`),
     'the head, cut off': () => server.sql('UPDATE checkpoint_head SET text = substr(text, 1, 50)'),
     'the whole table': async () => {
       await server.sql('DROP TABLE checkpoint_parts');

@@ -8,6 +8,7 @@ import { COMMAND_COMPLETED, cellStarted, flatDocument, unique } from '../support
 import { denoTarget, denoTargetWith } from '../support/deno-server.ts';
 import { Broker, findFreePort } from '../support/nats-server.ts';
 import { Rig, ServerProcess, TOKEN, nodeTarget, reportOnFailure } from '../support/server-process.ts';
+import { signed, VERIFY_KEYS } from '../support/signing.ts';
 import { workerdTarget } from '../support/workerd-server.ts';
 import type { Environment, Target } from '../support/server-process.ts';
 import { until } from '../support/wait.ts';
@@ -71,7 +72,11 @@ describe.each([nodeTarget, denoTarget])('on $name', (target) => {
       ['CELLOS_SERVER_READ_TOKENS_FILE', '/no/such/hidden'],
       ['CELLOS_SERVER_API_TOKEN_FILE', '/no/such/hidden'],
       ['CELLOS_SERVER_ALLOWED_ORIGINS', 'https://*.example'],
-    ])('CFG-1 CFG-2 CFG-3 CFG-4 CFG-5 CFG-20 CFG-21 CFG-22 %s=%j', async (name, value) => {
+      ['CELLOS_EVENT_VERIFY_KEYS', '{"k":"hidden"}'],
+      ['CELLOS_EVENT_VERIFY_KEYS_PATH', 'no/such/hidden.json'],
+      ['CELLOS_EVENT_SIGNING_KEY', 'k:hidden'],
+      ['CELLOS_EVENT_REQUIRE_SIGNED', '1'],
+    ])('CFG-1 to CFG-5, CFG-20 to CFG-22, CFG-30 to CFG-33 %s=%j', async (name, value) => {
       const server = await ServerProcess.spawn(target, {
         CELLOS_NATS_URL: broker.websocketUrl,
         CELLOS_SERVER_API_TOKEN: TOKEN,
@@ -212,6 +217,25 @@ describe.each([nodeTarget, denoTarget, workerdTarget])('on $name', (target) => {
   });
 
   describe('the rest', () => {
+    test('CFG-31 keys of signed events from a file, where there are files', async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'cellos-keys-'));
+      const file = join(folder, 'keys.json');
+      await writeFile(file, `${VERIFY_KEYS}\n`);
+      const [good, bad] = [unique('good'), unique('bad')];
+      const reader = target === denoTarget ? denoTargetWith(`--allow-read=${file}`) : target;
+      const keys =
+        target === workerdTarget
+          ? { CELLOS_EVENT_VERIFY_KEYS: VERIFY_KEYS }
+          : { CELLOS_EVENT_VERIFY_KEYS_PATH: file };
+      await withServer(reader, keys, async (server) => {
+        const forged = (await signed(cellStarted('x'))).replace('"x"', `"${bad}"`);
+        await new Rig(broker, server).publish(await signed(cellStarted(good)), forged);
+        expect((await server.http.get(`/v1/cells/${good}`)).status).toBe(200);
+        expect((await server.http.get(`/v1/cells/${bad}`)).status).toBe(404);
+      });
+      await rm(folder, { recursive: true });
+    });
+
     test('CFG-6 a blank operator is the default one', async () => {
       await withServer(target, { CELLOS_SERVER_OPERATOR_ID: '  ' }, async (server) => {
         await server.http.post('/v1/formations', flatDocument(unique()));

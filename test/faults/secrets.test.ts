@@ -12,6 +12,7 @@ import type { Reply, RequestOptions } from '../support/http-client.ts';
 import { Broker } from '../support/nats-server.ts';
 import { ServerProcess, nodeTarget, reportOnFailure } from '../support/server-process.ts';
 import type { Environment, Target } from '../support/server-process.ts';
+import { bareEnvelope } from '../support/signing.ts';
 import { until } from '../support/wait.ts';
 import { workerdTarget } from '../support/workerd-server.ts';
 
@@ -22,7 +23,9 @@ const ZOE = 'xSecretZoex-pässwörd-日本語';
 const READER = 'xSecretReaderx ü';
 const BROKER_PASSWORD = 'xSecretBrokerx';
 const SIGNING_KEY = 'xSecretSigningx';
-const SECRETS = [SINGLE, ALICE, ZOE, READER, BROKER_PASSWORD, SIGNING_KEY];
+const SEED = 'xSecretSeedx, which is 32 bytes.';
+const SHARED_SECRET = 'xSecretSharedx of a supervisor';
+const SECRETS = [SINGLE, ALICE, ZOE, READER, BROKER_PASSWORD, SIGNING_KEY, SEED, SHARED_SECRET];
 /** The same in the forms in which they travel. */
 const FORMS = SECRETS.flatMap((secret) => {
   const bytes = Buffer.from(secret);
@@ -153,6 +156,10 @@ describe.each([nodeTarget, denoTarget, workerdTarget])('on $name', (target) => {
       CELLOS_SERVER_API_TOKENS: JSON.stringify({ alice: ALICE, zoe: ZOE }),
       CELLOS_SERVER_READ_TOKENS: JSON.stringify({ dashboard: READER }),
       CELLOS_SERVER_ALLOWED_ORIGINS: 'https://ui.example',
+      CELLOS_EVENT_SIGNING_KEY: `server:${Buffer.from(SEED).toString('base64url')}`,
+      CELLOS_EVENT_VERIFY_KEYS: JSON.stringify({
+        supervisor: `hmac-sha256:${Buffer.from(SHARED_SECRET).toString('base64url')}`,
+      }),
       LOG_LEVEL: 'debug',
       ...place.environment,
     });
@@ -172,6 +179,7 @@ describe.each([nodeTarget, denoTarget, workerdTarget])('on $name', (target) => {
     const name = await askEverything(http);
     await http.get(`/v1/nope?token=${encodeURIComponent(ALICE)}`);
     await broker.publishAll(['no json', { type: 'io.cellos.formation.v1.created' }, cellStarted(unique())]);
+    await broker.publish(bareEnvelope('{"type":"x"}', { kid: 'supervisor', signature: 'AAAA' }));
     await broker.kill();
     await until(async () => (await http.post('/v1/formations', flatDocument(unique()))).status === 503, {
       what: 'a refused write',
@@ -203,6 +211,8 @@ describe.each([nodeTarget, denoTarget, workerdTarget])('on $name', (target) => {
     expect(server.log).toContain('"operator":"alice"');
     expect(server.log).toContain('"operator":"dashboard"');
     expect(http.answers).toContain('cellos_cursor');
+    expect(server.log).toContain('supervisor');
+    expect(events).toContain('"signerKid":"server"');
     expect(events).toContain('principal://operator/zoe');
     expect(frames.length).toBeGreaterThan(0);
     expect(http.answers).toMatch(/ 401 .* 403 .* 413 .* 503 .* 429 /s);

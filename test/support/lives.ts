@@ -1,9 +1,10 @@
 // One server after another, in memory, with one store of checkpoints and one stream.
 import { Checkpoint, type Restored, type Saved } from '../../src/checkpoint.ts';
-import { ControlPlane } from '../../src/control-plane.ts';
+import { ControlPlane, type ControlPlaneOptions } from '../../src/control-plane.ts';
 import type { Position } from '../../src/model.ts';
 import type { Log, LogAnchor } from '../../src/ports.ts';
 import type { ProjectionState } from '../../src/projection.ts';
+import { NO_SIGNATURES, type Signatures } from '../../src/signatures.ts';
 import { encodeUtf8 } from '../../src/utf8.ts';
 import { ManualClock } from './manual-clock.ts';
 import { MemoryCheckpointStore } from './memory-checkpoint-store.ts';
@@ -67,10 +68,12 @@ export class Lives {
     return this.checkpoint.asked;
   }
 
-  async start(options: { nextSlice?: () => Promise<void>; skipReplay?: boolean } = {}): Promise<void> {
+  async start(
+    options: Pick<ControlPlaneOptions, 'nextSlice' | 'skipReplay' | 'signatures'> = {},
+  ): Promise<void> {
     const note = (level: string) => (message: string) => void this.logged.push(`${level} ${message}`);
     const logger: Log = { debug() {}, info() {}, warn: note('WARN'), error: note('ERROR') };
-    this.checkpoint = new WatchedCheckpoint(this.store, logger);
+    this.checkpoint = new WatchedCheckpoint(this.store, logger, options.signatures);
     const { log, clock, checkpoint } = this;
     this.delivered = [];
     const { follow } = log;
@@ -84,6 +87,12 @@ export class Lives {
       });
     this.#controlPlane = new ControlPlane({ log, clock, logger, checkpoint, ...options });
     this.#controlPlane.start();
+    await this.settle();
+  }
+
+  /** Where signatures are verified, which takes a time that is nobody's. */
+  async whenApplied(position: Position): Promise<void> {
+    await this.controlPlane.whenApplied(position, AbortSignal.timeout(5000));
     await this.settle();
   }
 
@@ -120,11 +129,13 @@ export class Lives {
   }
 
   /** What a process that has no checkpoint makes of the stream. */
-  async replayed(): Promise<ProjectionState> {
+  async replayed(signatures: Signatures = NO_SIGNATURES): Promise<ProjectionState> {
     const { clock } = this;
-    const controlPlane = new ControlPlane({ log: this.log.another(), clock, logger: silentLogger });
+    const log = this.log.another();
+    const controlPlane = new ControlPlane({ log, clock, logger: silentLogger, signatures });
     controlPlane.start();
     await clock.settle();
+    await controlPlane.whenCurrent(AbortSignal.timeout(5000));
     return controlPlane.state;
   }
 }
