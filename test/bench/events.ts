@@ -1,5 +1,6 @@
 // Owns the bench's events: shaped like those of real supervisors and of this server, deterministic but for their ids.
 import { randomUUID } from 'node:crypto';
+import { type SignedBy, toSigned } from './signing.ts';
 
 const FORMATION_TYPE = 'dev.cellos.events.cell.formation.v1.';
 const LIFECYCLE_TYPE = 'dev.cellos.events.cell.lifecycle.v1.';
@@ -15,6 +16,8 @@ export interface SeedPlan {
   readonly phases: readonly string[];
   /** Whether cells are also destroyed, and what the projection ignores is there too. */
   readonly complete: boolean;
+  /** All in signed envelopes. */
+  readonly signedBy?: SignedBy;
 }
 
 /** Replay: twenty events per formation, three of it, nine of its cells, eight that are ignored. */
@@ -28,7 +31,11 @@ export function planRecords(formations: number): SeedPlan {
 }
 
 /** All events of a plan, in the order in which their producers would have published them. */
-export function* seedEvents(plan: SeedPlan): Generator<string> {
+export function* seedEvents({ signedBy, ...plan }: SeedPlan): Generator<string> {
+  for (const event of plainEvents(plan)) yield signedBy === undefined ? event : toSigned(event, signedBy);
+}
+
+function* plainEvents(plan: SeedPlan): Generator<string> {
   for (let index = 0; index < plan.formations; index += 1) {
     yield formationEvent(index, 'created', plan.cellsPerFormation);
     for (const phase of plan.phases) yield formationEvent(index, phase, plan.cellsPerFormation);

@@ -11,10 +11,11 @@ import { burstFeed, steadyFeed } from './rows/feed.ts';
 import { live } from './rows/live.ts';
 import { posts } from './rows/posts.ts';
 import { lists, singleReads } from './rows/reads.ts';
-import { emptyStart, replay, restart } from './rows/start.ts';
+import { emptyStart, replay, restart, signedReplay } from './rows/start.ts';
 import { Fixtures } from './seed.ts';
 import { prepareWorker } from './workerd.ts';
 
+const SIGNATURES = ['ed25519', 'hmac-sha256'] as const;
 const POST_CONNECTIONS = [1, 16, 64];
 
 installCleanup();
@@ -33,6 +34,7 @@ function allGroups(sizes: Sizes): RowGroup[] {
   return [
     emptyStart,
     ...sizes.replays.map(replay),
+    ...SIGNATURES.map((algorithm) => signedReplay(Math.max(...sizes.replays), algorithm)),
     restart(sizes.restart, 'own'),
     restart(sizes.restart, 'file'),
     restart(sizes.restart, 'nats'),
