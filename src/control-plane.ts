@@ -5,7 +5,7 @@ import { CheckpointKeeper } from './checkpoint-keeper.ts';
 import { whenRestored } from './checkpoint-start.ts';
 import { frameText } from './cloudevents.ts';
 import { EntryReader } from './entry-reader.ts';
-import { topicOf } from './event-topic.ts';
+import { NO_TOPIC, topicOf } from './event-topic.ts';
 import { EventWatches } from './event-watches.ts';
 import { toFact } from './facts.ts';
 import { Feed } from './feed.ts';
@@ -229,7 +229,8 @@ export class ControlPlane implements SnapshotSource {
     const { seq, subject, text, event, eventText, signature } = entry;
     const fact = toFact(entry);
     const { warning, effect } = evolve(this.#state, seq, fact);
-    const topic = topicOf(event, fact);
+    // What is not believed is nobody's.
+    const topic = eventText === null ? NO_TOPIC : topicOf(event, fact);
     // Behind the reducer, which may just have learned whose cell it is.
     this.#state.index.note(seq, topic, this.#state.cells);
     this.vitals.events[effect]++;

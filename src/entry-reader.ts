@@ -59,6 +59,11 @@ export class EntryReader {
     }
   }
 
+  /** Whether there are events that are not believed. */
+  get isVerifying(): boolean {
+    return this.#requireSigned || this.#keys !== null;
+  }
+
   /** Never throws nor rejects. At once for what needs no verification: unsigned events cost nothing. */
   read(entry: LogEntry): EventEntry | Promise<EventEntry> {
     const decoded = decodeEntry(entry);

@@ -120,6 +120,13 @@ export class EventIndex {
     if (kept !== 0) this.#drop(kept < 0 ? this.#chunks.length : kept);
   }
 
+  /** Whether the event at `seq`, which is about that, was noted. */
+  has(seq: Position, { cell, formation }: EventTopic): boolean {
+    if (cell === null && formation === null) return false;
+    const key = cell === null ? formationKey(formation as string) : cellKey(cell);
+    return this.first([key], seq - 1, seq, 1).length > 0;
+  }
+
   /** The first `limit` sequences in (after, until] that have one of the keys; fewer mean that there are no more. */
   first(keys: readonly number[], after: Position, until: Position, limit: number): Position[] {
     const found: Position[] = [];

@@ -2,17 +2,16 @@
 // one by one. What lies below the index is read through.
 import { decodeEntry } from './cloudevents.ts';
 import { keysOf } from './event-index.ts';
-import { isWithin, topicOf } from './event-topic.ts';
+import { isWithin } from './event-topic.ts';
 import { CATCH_UP_BATCH_BYTES, EVENT_LOOKUP_BATCH, HISTORY_PAGE_SEQUENCES } from './limits.ts';
 import type { EventEntry, EventScope, Position } from './model.ts';
 import { type EventLog, EventLogError, type LogEntry } from './ports.ts';
+import { type Believer, pastTopic } from './past-topic.ts';
 import type { ProjectionState } from './projection.ts';
-import { eventWithin } from './signed-envelopes.ts';
 
 /** A log, and the view of it as it is now. */
-export interface EventSource {
+export interface EventSource extends Believer {
   readonly log: EventLog;
-  readonly state: ProjectionState;
 }
 
 /** An event that was found; it has a text. */
@@ -60,7 +59,7 @@ export class EventReader {
     let bytes = 0;
     for await (const entry of this.#source.log.entries(sequences, signal)) {
       this.#position = entry.seq;
-      const event = this.#toFound(entry);
+      const event = await this.#toFound(entry);
       if (event === null) continue;
       found.push(event);
       bytes += entry.payload.byteLength;
@@ -75,7 +74,7 @@ export class EventReader {
     const { entries, through } = await this.#source.log.read(options);
     const found: FoundEvent[] = [];
     for (const entry of entries) {
-      const event = this.#toFound(entry);
+      const event = await this.#toFound(entry);
       if (event !== null) found.push(event);
       if (found.length < limit) continue;
       this.#position = entry.seq;
@@ -87,10 +86,11 @@ export class EventReader {
     return found;
   }
 
-  #toFound(entry: LogEntry): FoundEvent | null {
+  async #toFound(entry: LogEntry): Promise<FoundEvent | null> {
     const { seq, subject, text, event } = decodeEntry(entry);
-    if (text === null || !isWithin(this.#scope, topicOf(eventWithin(event)), this.#state.cells)) return null;
-    return { seq, subject, text, event };
+    if (text === null) return null;
+    const topic = await pastTopic(this.#source, entry, { event });
+    return isWithin(this.#scope, topic, this.#state.cells) ? { seq, subject, text, event } : null;
   }
 }
 

@@ -4,7 +4,7 @@ import { formationIdOf, isFormationType, isObject, type Members, relatedFormatio
 import type { Cell, EventScope, EventTopic, Fact } from './model.ts';
 
 /** About nothing that anybody could ask for. */
-const NOTHING: EventTopic = { cell: null, formation: null };
+export const NO_TOPIC: EventTopic = { cell: null, formation: null };
 
 /** The cells of a view. */
 type Cells = ReadonlyMap<string, Cell>;
@@ -15,14 +15,14 @@ type Cells = ReadonlyMap<string, Cell>;
  */
 export function topicOf(event: unknown, fact?: Fact): EventTopic {
   if (fact?.kind === 'cell') return { cell: fact.id, formation: fact.formationId };
-  if (!isObject(event)) return NOTHING;
+  if (!isObject(event)) return NO_TOPIC;
   const { type } = event;
   const data = isObject(event['data']) ? event['data'] : {};
   const isFormations = typeof type === 'string' && isFormationType(type);
   const formation = isFormations ? formationOf(event, data, fact) : relatedFormation(data);
   const { cellId } = data;
   if (typeof cellId === 'string') return { cell: cellId, formation };
-  return formation === null ? NOTHING : { cell: null, formation };
+  return formation === null ? NO_TOPIC : { cell: null, formation };
 }
 
 function formationOf(event: Members, data: Members, fact: Fact | undefined): string | null {

@@ -1,7 +1,6 @@
 // Pages of the log for sessions whose position is older than the ring. Pages begin and end at fixed sequences, so that sessions
 // that come back together share them, and a bounded number is read at once: each read costs the broker a consumer.
 import { decodeEntry, frameText } from './cloudevents.ts';
-import { topicOf } from './event-topic.ts';
 import {
   FEED_REPORT_MS,
   HISTORY_CACHED_PAGES,
@@ -10,8 +9,8 @@ import {
   READ_TIMEOUT_MS,
 } from './limits.ts';
 import type { Position } from './model.ts';
+import { type Believer, pastTopic } from './past-topic.ts';
 import type { Clock, EventLog, Frame, Log, LogBounds } from './ports.ts';
-import { eventWithin } from './signed-envelopes.ts';
 import { SliceMemo } from './slice-memo.ts';
 
 export class HistoryPage {
@@ -38,6 +37,7 @@ export class HistoryPage {
 
 export class FeedHistory {
   readonly #log: EventLog;
+  readonly #view: Believer;
   readonly #clock: Clock;
   readonly #logger: Log;
   #reportedAt = 0;
@@ -45,8 +45,9 @@ export class FeedHistory {
   readonly #waiting: (() => void)[] = [];
   #reading = 0;
 
-  constructor(log: EventLog, clock: Clock, logger: Log) {
+  constructor(log: EventLog, view: Believer, clock: Clock, logger: Log) {
     this.#log = log;
+    this.#view = view;
     this.#clock = clock;
     this.#logger = logger;
   }
@@ -119,8 +120,14 @@ export class FeedHistory {
           isChecked = true;
         }
         reached = seq;
-        if (text !== null)
-          frames.push({ seq, subject, text: frameText(seq, text), topic: topicOf(eventWithin(event)) });
+        if (text === null) continue;
+        const topic = pastTopic(this.#view, entry, { event });
+        frames.push({
+          seq,
+          subject,
+          text: frameText(seq, text),
+          topic: topic instanceof Promise ? await topic : topic,
+        });
       }
       if (reached < through && !isChecked) {
         const now = await this.#log.bounds();

@@ -11,7 +11,8 @@ import { type CloseSession, type FeedRequest, FeedSession } from './feed-session
 import { FeedSnapshots, type SnapshotSource } from './feed-snapshot.ts';
 import { FeedSweep } from './feed-sweep.ts';
 import { MAX_INBOUND_MESSAGE_BYTES } from './limits.ts';
-import type { Cell, Position } from './model.ts';
+import type { Position } from './model.ts';
+import type { Believer } from './past-topic.ts';
 import type {
   Clock,
   EventLog,
@@ -44,10 +45,8 @@ const END_REASONS: Readonly<Record<number, EndReason>> = {
 };
 const FLOOD = 'too many messages';
 
-/** Where a session's snapshot comes from, and whose a cell is as the view is now. */
-interface FeedView extends SnapshotSource {
-  readonly state: { readonly cells: ReadonlyMap<string, Cell> };
-}
+/** Where a session's snapshot comes from, whose a cell is as the view is now, and what is believed. */
+interface FeedView extends SnapshotSource, Believer {}
 
 export interface FeedOptions {
   /** Frames kept in memory. */
@@ -100,7 +99,7 @@ export class Feed {
     this.#admission = new FeedAdmission(log, logger, close);
     this.#catchUp = new FeedCatchUp({
       live: this.#live,
-      history: new FeedHistory(log, clock, logger),
+      history: new FeedHistory(log, options.view, clock, logger),
       pace: this.#pace,
       admission: this.#admission,
       clock,

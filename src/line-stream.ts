@@ -4,6 +4,7 @@ import type { EventReader } from './event-reader.ts';
 import { EVENT_LOOKUP_BATCH, MAX_SOCKET_BUFFER_BYTES, READ_TIMEOUT_MS } from './limits.ts';
 import type { FeedConnection, FeedSocket, Frame } from './ports.ts';
 import { CLOSE } from './problems.ts';
+import { eventTextWithin } from './signed-envelopes.ts';
 import { encodeUtf8 } from './utf8.ts';
 
 /** A JSON text has line ends between its tokens alone. */
@@ -85,7 +86,7 @@ function encode(frames: readonly Frame[]): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** What is shown of an event as it was published. */
+/** What is shown of an event as it was published: who asks for a cell's events has no use for their signatures. */
 function lineOf(text: string): string {
-  return `${text.replaceAll(LINE_ENDS, ' ')}\n`;
+  return `${eventTextWithin(text).replaceAll(LINE_ENDS, ' ')}\n`;
 }

@@ -17,6 +17,9 @@ const OLDER_MEMBERS = [
   'traceparent',
 ];
 
+/** Every envelope that may be believed has this member. */
+const SIGNER = '"signerKid"';
+
 type Members = Readonly<Record<string, unknown>>;
 
 export interface Envelope {
@@ -58,6 +61,14 @@ function envelopeIn(payload: unknown): Members | null {
 export function eventWithin(payload: unknown): unknown {
   const members = envelopeIn(payload);
   return members === null ? payload : members['event'];
+}
+
+/** The text of the event that a payload's text is about, as it was signed: out of its envelope, if it is in one. */
+export function eventTextWithin(text: string): string {
+  // Nearly always a look is enough.
+  if (!text.includes(SIGNER)) return text;
+  const envelope = openEnvelope(JSON.parse(text), text);
+  return envelope === null || envelope === 'empty' ? text : envelope.eventText;
 }
 
 /** Null for what is no envelope; `empty` for what is one by its type and holds no event. */

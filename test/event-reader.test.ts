@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { decodeEntry } from '../src/cloudevents.ts';
+import { EntryReader } from '../src/entry-reader.ts';
 import { EventReader, type EventSource, startOfTail } from '../src/event-reader.ts';
 import { isWithin, topicOf } from '../src/event-topic.ts';
 import { toFact } from '../src/facts.ts';
@@ -36,7 +37,7 @@ async function sourceOf(log: MemoryEventLog, floor: Position): Promise<EventSour
     else state.index.note(entry.seq, topicOf(decoded.event, fact), state.cells);
   }
   state.cursor = bounds.lastSeq;
-  return { log, state };
+  return { log, state, reader: new EntryReader() };
 }
 
 /** What a scope has in (after, until], by reading everything. */
@@ -132,7 +133,7 @@ describe('reading the events of a cell or a formation', () => {
     const log = new MemoryEventLog();
     log.append({ type: 'note', data: { cellId: 'a' } });
     const { state } = await sourceOf(log, 0);
-    const source = { log, state };
+    const source = { log, state, reader: new EntryReader() };
     const reader = new EventReader(source, { kind: 'cell', id: 'a' }, 0, 1);
     source.state = initialState();
     await expect(reader.next(1, signal())).rejects.toMatchObject({ code: 'unavailable' });

@@ -1,11 +1,15 @@
 // Reading pages of the log: how many at once, whoever asks.
 import { expect, it } from 'vitest';
 
+import { EntryReader } from '../src/entry-reader.ts';
 import { FeedHistory } from '../src/feed-history.ts';
 import { HISTORY_PAGE_SEQUENCES, HISTORY_READERS } from '../src/limits.ts';
+import { initialState } from '../src/projection.ts';
 import { ManualClock } from './support/manual-clock.ts';
 import { MemoryEventLog } from './support/memory-event-log.ts';
 import { silentLogger } from './support/system.ts';
+
+const view = { reader: new EntryReader(), state: initialState() };
 
 it('FEED-51 sessions at different positions share the pages that hold them', async () => {
   const log = new MemoryEventLog();
@@ -16,7 +20,7 @@ it('FEED-51 sessions at different positions share the pages that hold them', asy
     reads++;
     return read.call(log, options);
   };
-  const history = new FeedHistory(log, new ManualClock(), silentLogger);
+  const history = new FeedHistory(log, view, new ManualClock(), silentLogger);
   const positions = Array.from({ length: 100 }, (_, n) => n * 17);
   const pages = await Promise.all(positions.map((position) => history.pageAfter(position)));
   for (const [at, position] of positions.entries())
@@ -28,7 +32,7 @@ it('FEED-36 what a shared page has not, because the log begins behind its start,
   const log = new MemoryEventLog();
   for (let n = 1; n <= 100; n++) log.append({ n });
   log.purge(40);
-  const history = new FeedHistory(log, new ManualClock(), silentLogger);
+  const history = new FeedHistory(log, view, new ManualClock(), silentLogger);
   const page = await history.pageAfter(50);
   expect(page.slice(50, 52).map(({ seq }) => seq)).toEqual([51, 52]);
   // And who has missed something is told the log's bounds.
@@ -59,7 +63,7 @@ it('FEED-51 reads a bounded number of pages at once, also when who has one asks 
     }
   };
   log.append({ n: 1 });
-  const history = new FeedHistory(log, new ManualClock(), silentLogger);
+  const history = new FeedHistory(log, view, new ManualClock(), silentLogger);
   const walk = async (from: number) => {
     for (let page = 0; page < 20; page++) await history.pageAfter(from + page * HISTORY_PAGE_SEQUENCES);
   };

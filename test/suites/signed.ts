@@ -1,6 +1,7 @@
 // Signed events on a real broker, for any runtime: who is believed, what is shown, and what becomes of a view when keys change.
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { cellDestroyed, cellStarted, flatDocument, formationEvent, unique } from '../support/events.ts';
+import { LineStreamClient } from '../support/line-stream.ts';
 import { Broker, STREAM } from '../support/nats-server.ts';
 import { Rig, ServerProcess } from '../support/server-process.ts';
 import type { Environment, Target } from '../support/server-process.ts';
@@ -25,6 +26,9 @@ const WITH_THE_BROKER: Keeping = {
   environment: { CELLOS_SERVER_CHECKPOINT: 'nats' },
   whenSaved: async () => {},
 };
+
+const linesOf = ({ text }: { readonly text: string }): string[] => text.trimEnd().split('\n');
+const idsOf = (lines: readonly string[]) => lines.map((line) => (JSON.parse(line) as { id: string }).id);
 
 export function signedSuite(
   target: Target,
@@ -80,9 +84,11 @@ export function signedSuite(
       await feed.close();
       const page = await rig.http.get('/v1/events');
       expect(page.text).toContain(expected.join(','));
+      // A cell's events are those that were signed.
       const about = SUPERVISOR_SIGNED.filter((text) => text.includes('"cellId":"signed-a"'));
       const lines = await rig.http.get('/v1/cells/signed-a/events');
-      expect(lines.text.trimEnd().split('\n')).toEqual(about);
+      const inner = (text: string) => (JSON.parse(text) as { data: { event: unknown } }).data.event;
+      expect(linesOf(lines).map((line): unknown => JSON.parse(line))).toEqual(about.map(inner));
       expect(await counted('verified')).toBe(last);
       expect(server.warnings).toBe(0);
     });
@@ -114,6 +120,36 @@ export function signedSuite(
       expect(server.warnings).toBe(6);
       expect(server.log).toContain('nobody');
       expect(server.log).not.toContain(OPENSSL_SECRET);
+    });
+
+    test("SIG-8 what is not believed is nobody's: the feed shows it, a cell and a formation have not got it", async () => {
+      const server = await start(VERIFYING);
+      const { id } = JSON.parse((await rig.http.post('/v1/formations', flatDocument(unique()))).text) as {
+        id: string;
+      };
+      const name = unique('cell');
+      const event = (marker: string) => ({ ...cellStarted(name, { formationId: id }), id: marker });
+      const forged = async (marker: string) =>
+        (await signed(event(marker))).replace(`"${marker}"`, `"${marker}!"`);
+      await rig.publish(await forged('a'), await signed(event('b')), await forged('c'), event('d'));
+      const since = 'since=0';
+      const everybody = await server.feed({ query: since });
+      const ofFormation = await server.feed({ query: `${since}&formation=${id}` });
+      const follower = await LineStreamClient.open(rig.http, `/v1/cells/${name}/events?follow=true`);
+      const last = await rig.publish(await forged('e'), await signed(event('f')));
+      await everybody.whenFrames(last);
+      expect(everybody.frames.map(({ text }) => text).join()).toContain('"a!"');
+      const page = (await rig.http.get(`/v1/events?formation=${id}`)).text;
+      await ofFormation.whenFrames(4);
+      for (const text of [ofFormation.frames.map((frame) => frame.text).join(), page]) {
+        expect(text).not.toContain('!"');
+        for (const marker of ['"b"', '"d"', '"f"']) expect(text).toContain(marker);
+      }
+      expect(idsOf(linesOf(await rig.http.get(`/v1/cells/${name}/events`)))).toEqual(['b', 'd', 'f']);
+      await Promise.all([everybody.close(), ofFormation.close()]);
+      await follower.whenLines(3);
+      expect(idsOf(follower.lines)).toEqual(['b', 'd', 'f']);
+      follower.close();
     });
 
     test('SIG-9 SIG-10 REQUIRE_SIGNED: unsigned events do nothing, its own are signed', async () => {
