@@ -5,6 +5,7 @@ import { CHECKPOINT_INTERVAL_MS, REPLAY_SLICE_ENTRIES } from './limits.ts';
 import type { Position } from './model.ts';
 import type { Clock, EventLog, Log } from './ports.ts';
 import type { ProjectionState } from './projection.ts';
+import { Timer } from './timer.ts';
 
 export interface CheckpointKeeperOptions {
   readonly checkpoint: Checkpoint;
@@ -28,13 +29,14 @@ export class CheckpointKeeper {
   lastSave: { readonly at: number; readonly cursor: Position } | null = null;
   saves = 0;
   failures = 0;
-  #cancelTimer: (() => void) | null = null;
+  readonly #saveSoon: Timer;
   /** Settles with the last thing that was asked of the checkpoint. */
   #underWay: Promise<unknown> = Promise.resolve();
   #isStopped = false;
 
   constructor(options: CheckpointKeeperOptions) {
     this.#options = options;
+    this.#saveSoon = new Timer(options.clock, CHECKPOINT_INTERVAL_MS, () => void this.save());
   }
 
   /** An entry of a replay was applied; true when the slice ends with it. */
@@ -47,11 +49,7 @@ export class CheckpointKeeper {
 
   /** The view is complete and has changed, or may have. */
   applied(): void {
-    if (this.#isStopped) return;
-    this.#cancelTimer ??= this.#options.clock.after(CHECKPOINT_INTERVAL_MS, () => {
-      this.#cancelTimer = null;
-      void this.save();
-    });
+    if (!this.#isStopped) this.#saveSoon.start();
   }
 
   /** Never rejects: a checkpoint that cannot be written costs the next start its time, no more. */
@@ -90,7 +88,7 @@ export class CheckpointKeeper {
   /** The last save. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    this.#cancelTimer?.();
+    this.#saveSoon.stop();
     // Whoever comes next must not find the store in the middle of a save.
     await this.#underWay.catch(() => {});
     await this.save();

@@ -21,6 +21,7 @@ import { advance, beginAt, evolve, initialState, type ProjectionState, retain } 
 import { type EventSigner, NO_SIGNATURES, type Signatures } from './signatures.ts';
 import { noteSigner } from './signers.ts';
 import { Snapshots } from './snapshots.ts';
+import { Timer } from './timer.ts';
 import { Vitals } from './vitals.ts';
 import { Waiters } from './waiters.ts';
 
@@ -65,13 +66,14 @@ export class ControlPlane implements SnapshotSource {
   readonly #lifecycle = new Lifecycle();
   #bounds: LogBounds | null = null;
   #startedAt = 0;
-  #cancelGrace: (() => void) | null = null;
+  readonly #grace: Timer;
 
   constructor({ log, clock, logger, ...options }: ControlPlaneOptions) {
     this.log = log;
     const { ringBytes = RING_BYTES, maxSessions = MAX_SESSIONS, pace = UNPACED } = options;
     this.feed = new Feed(log, clock, logger, { ringBytes, maxSessions, pace, view: this });
     this.#clock = clock;
+    this.#grace = new Timer(clock, BROKER_GRACE_MS, () => this.#overdue());
     this.#logger = logger;
     const { signatures = NO_SIGNATURES, skipReplay = false, nextSlice } = options;
     this.reader = new EntryReader(signatures);
@@ -132,7 +134,7 @@ export class ControlPlane implements SnapshotSource {
   /** Restores the checkpoint and follows the log from there. Called once. */
   start(): void {
     this.#startedAt = this.#clock.now();
-    this.#startGrace();
+    this.#grace.start();
     if (this.#checkpoint === null) this.#follow(this.#skipReplay ? 'tail' : 0);
     else void this.#startRestored(this.#checkpoint);
   }
@@ -202,7 +204,7 @@ export class ControlPlane implements SnapshotSource {
   async stop(sessions: 'close' | 'leave' = 'close'): Promise<void> {
     this.#lifecycle.apply('stopped');
     this.#lifecycle.sliced();
-    this.#endGrace();
+    this.#grace.stop();
     if (sessions === 'close') this.feed.shutdown();
     else this.feed.detach();
     this.#applied.rejectAll(unavailable('the server is shutting down'));
@@ -218,7 +220,7 @@ export class ControlPlane implements SnapshotSource {
     // A view that starts at the tail begins with what comes after it.
     if (first) beginAt(this.#state, after);
     retain(this.#state, bounds.firstSeq);
-    this.#endGrace();
+    this.#grace.stop();
     this.#lifecycle.apply('opened');
     this.feed.setEpoch(bounds.epoch);
     if (after + 1 < bounds.firstSeq) this.feed.closeSkipped(bounds);
@@ -282,21 +284,12 @@ export class ControlPlane implements SnapshotSource {
     if (this.vitals.lost(reason)) this.#logger.warn('event log out of reach', { reason, cursor });
     this.#lifecycle.apply('lost');
     this.feed.setEpoch(null);
-    if (this.#lifecycle.phase === 'starting') this.#startGrace();
+    if (this.#lifecycle.phase === 'starting') this.#grace.start();
   }
 
-  #startGrace(): void {
-    this.#cancelGrace ??= this.#clock.after(BROKER_GRACE_MS, () => {
-      this.#cancelGrace = null;
-      const isUnheard = this.#lifecycle.phase === 'starting';
-      if (isUnheard)
-        this.#logger.warn('answering reads from what there is until the event log can be reached');
-      this.#lifecycle.apply('overdue');
-    });
-  }
-
-  #endGrace(): void {
-    this.#cancelGrace?.();
-    this.#cancelGrace = null;
+  #overdue(): void {
+    const isUnheard = this.#lifecycle.phase === 'starting';
+    if (isUnheard) this.#logger.warn('answering reads from what there is until the event log can be reached');
+    this.#lifecycle.apply('overdue');
   }
 }

@@ -10,6 +10,7 @@ import * as limits from './limits.ts';
 import type { Position } from './model.ts';
 import type { Clock, Frame } from './ports.ts';
 import { CLOSE } from './problems.ts';
+import { Timer } from './timer.ts';
 
 export interface CatchUpOptions {
   readonly live: LiveFeed;
@@ -26,10 +27,11 @@ export class FeedCatchUp {
   /** Whether the log can be reached, and it is known where the tail is. */
   #isConnected = false;
   #isPlaced = false;
-  #cancelRetry: (() => void) | null = null;
+  readonly #retry: Timer;
 
   constructor(options: CatchUpOptions) {
     this.#options = options;
+    this.#retry = new Timer(options.clock, limits.FEED_RETRY_MS, () => this.continue());
   }
 
   /** Whether the log can be reached: what waits for it is tried again. */
@@ -58,7 +60,7 @@ export class FeedCatchUp {
   }
 
   stop(): void {
-    this.#cancelRetry?.();
+    this.#retry.stop();
   }
 
   /** Asks the log whether the session may be served from its cursor, and serves it. */
@@ -192,10 +194,6 @@ export class FeedCatchUp {
 
   /** Asks the sessions that wait for room or for the log again, as long as there are any. */
   #scheduleRetry(): void {
-    if (this.#cancelRetry !== null || this.#sessions.size === 0) return;
-    this.#cancelRetry = this.#options.clock.after(limits.FEED_RETRY_MS, () => {
-      this.#cancelRetry = null;
-      this.continue();
-    });
+    if (this.#sessions.size > 0) this.#retry.start();
   }
 }

@@ -2,6 +2,7 @@
 // several times its size: so many bytes a turn, and nothing more while it is still at work on the last.
 import { FEED_TURN_MS } from './limits.ts';
 import type { Clock } from './ports.ts';
+import { Timer } from './timer.ts';
 
 export interface PaceLimits {
   /** Bytes for all sessions together, before the runtime gets its turn. */
@@ -16,16 +17,19 @@ export const UNPACED: PaceLimits = { turnBytes: Number.POSITIVE_INFINITY, busyMs
 export class FeedPace {
   readonly #limits: PaceLimits;
   readonly #clock: Clock;
-  readonly #onTurn: () => void;
   #spent = 0;
   #handedOutAt = Number.NEGATIVE_INFINITY;
-  #cancel: (() => void) | null = null;
+  readonly #turn: Timer;
 
   /** `onTurn` is called when bytes may be handed out again after there were none left. */
   constructor(limits: PaceLimits, clock: Clock, onTurn: () => void) {
     this.#limits = limits;
     this.#clock = clock;
-    this.#onTurn = onTurn;
+    this.#turn = new Timer(clock, FEED_TURN_MS, () => {
+      const wasExhausted = this.left <= 0;
+      this.#spent = 0;
+      if (wasExhausted) onTurn();
+    });
   }
 
   /** Bytes that this turn has left; none when it is 0 or less. */
@@ -37,13 +41,7 @@ export class FeedPace {
     if (this.#limits.turnBytes === Number.POSITIVE_INFINITY) return;
     this.#spent += bytes;
     // A few frames now and then are not worth a timer each.
-    if (this.left > this.#limits.turnBytes / 2) return;
-    this.#cancel ??= this.#clock.after(FEED_TURN_MS, () => {
-      this.#cancel = null;
-      const wasExhausted = this.left <= 0;
-      this.#spent = 0;
-      if (wasExhausted) this.#onTurn();
-    });
+    if (this.left <= this.#limits.turnBytes / 2) this.#turn.start();
   }
 
   /** Calls `run` soon; behind what the runtime has still to do when the last hand-out to so many sessions is not long ago. */
@@ -63,7 +61,6 @@ export class FeedPace {
   }
 
   stop(): void {
-    this.#cancel?.();
-    this.#cancel = null;
+    this.#turn.stop();
   }
 }

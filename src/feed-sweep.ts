@@ -3,6 +3,7 @@ import { type CloseSession, controlFrame, type FeedSession } from './feed-sessio
 import { BOOKMARK_INTERVAL_MS, FEED_SWEEP_MS, HEARTBEAT_INTERVAL_MS } from './limits.ts';
 import type { Clock, Log } from './ports.ts';
 import { CLOSE } from './problems.ts';
+import { Timer } from './timer.ts';
 
 export class FeedSweep {
   readonly #sessions: ReadonlySet<FeedSession>;
@@ -11,7 +12,7 @@ export class FeedSweep {
   readonly #clock: Clock;
   readonly #logger: Log;
   #lastPing: number;
-  #cancel: (() => void) | null = null;
+  readonly #timer: Timer;
 
   /** `waiting` tells how many bytes the ring holds for a session. */
   constructor(
@@ -27,21 +28,19 @@ export class FeedSweep {
     this.#clock = clock;
     this.#logger = logger;
     this.#lastPing = clock.now();
+    this.#timer = new Timer(clock, FEED_SWEEP_MS, () => {
+      this.#sweep();
+      if (sessions.size > 0) this.start();
+    });
   }
 
   /** Goes on as long as there are sessions. */
   start(): void {
-    if (this.#cancel !== null) return;
-    this.#cancel = this.#clock.after(FEED_SWEEP_MS, () => {
-      this.#cancel = null;
-      this.#sweep();
-      if (this.#sessions.size > 0) this.start();
-    });
+    this.#timer.start();
   }
 
   stop(): void {
-    this.#cancel?.();
-    this.#cancel = null;
+    this.#timer.stop();
   }
 
   #sweep(): void {

@@ -13,6 +13,7 @@ import { until } from '../support/wait.ts';
 const SCRIPT = fileURLToPath(new URL('../../adapters/local/cloudflare.mjs', import.meta.url));
 /** Everything that shells, command lines and .env files treat as something else than itself. */
 const AWKWARD = `it's "a" $HOME \${PATH} #1 \\n \`b\` = %41 & \\`;
+const TOKEN = `hidden ${AWKWARD}`;
 
 const WORKABLE = { CELLOS_SERVER_API_TOKEN: 'token', CELLOS_NATS_URL: 'ws://127.0.0.1:1' };
 
@@ -39,12 +40,12 @@ beforeAll(async () => {
   port = await findFreePort();
   const child = start({
     CELLOS_SERVER_BIND: `127.0.0.1:${port}`,
-    CELLOS_SERVER_API_TOKEN: AWKWARD,
+    CELLOS_SERVER_API_TOKEN: TOKEN,
     CELLOS_SERVER_OPERATOR_ID: `Zoë ${AWKWARD}`,
     CELLOS_NATS_URL: broker.websocketUrl,
     NOT_FOR_THE_WORKER: 'hidden',
   });
-  server = new ServerProcess(child, port, AWKWARD, { closeTimeoutMs: 50 });
+  server = new ServerProcess(child, port, TOKEN, { closeTimeoutMs: 50 });
   await server.whenReady(25_000);
 });
 afterAll(async () => {
@@ -70,7 +71,8 @@ test('CF-3 it says where it is and logs as the server does, without a secret', a
   const lines = server.stderr.split('\n').filter((line) => line !== '');
   expect(lines[0]).toContain(`http://127.0.0.1:${port}`);
   for (const line of lines.slice(1)) expect(JSON.parse(line)).toHaveProperty('level');
-  expect(server.log).not.toContain('$HOME');
+  expect(server.log).toContain('$HOME');
+  expect(server.log).not.toContain('hidden');
 });
 
 test('CF-3 its data is kept in the folder of the local data', async () => {
