@@ -14,11 +14,13 @@ import { eventsSuite } from './http-events.ts';
 import { formationChangesSuite } from './http-formation-changes.ts';
 import { formationsSuite } from './http-formations.ts';
 import { pagesSuite } from './http-pages.ts';
+import { metricsSuite } from './http-metrics.ts';
 import { openApiSuite } from './http-openapi.ts';
-import { operationsSuite } from './http-operations.ts';
+import { probesSuite } from './http-probes.ts';
 import { cellProjectionSuite } from './http-projection-cells.ts';
 import { projectionSuite } from './http-projection.ts';
 import { repeatsSuite } from './http-repeats.ts';
+import { requestLogSuite } from './http-request-log.ts';
 import { streamsSuite } from './http-streams.ts';
 import { validatorsSuite } from './http-validators.ts';
 import { writesSuite } from './http-writes.ts';
@@ -48,7 +50,9 @@ export function httpSuite(target: Target, capabilities: Capabilities): void {
     describe('events', () => eventsSuite(rig));
     describe('a cell’s events', () => cellEventsSuite(rig));
     describe('streams', () => streamsSuite(rig));
-    describe('operations', () => operationsSuite(rig, target, OPERATOR));
+    describe('probes', () => probesSuite(rig, target));
+    describe('metrics', () => metricsSuite(rig));
+    describe('requests in the log', () => requestLogSuite(rig, OPERATOR));
     // The last one: it looks back.
     describe('the description of the API', () => openApiSuite(rig, seen));
   });

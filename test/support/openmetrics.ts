@@ -5,11 +5,14 @@ import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { HttpClient } from './http-client.ts';
 
 /** Pinned, so that two machines judge alike. */
 const VERSION = '0.26.0';
 const LIBRARY = fileURLToPath(new URL(`../../.cellos/python/prometheus-client-${VERSION}`, import.meta.url));
-const INSTALL_TIMEOUT_MS = 120_000;
+/** For the hook that waits for it; a file that comes second waits for nothing. */
+export const INSTALL_TIMEOUT_MS = 150_000;
+const PIP_TIMEOUT_MS = 120_000;
 const PARSE_TIMEOUT_MS = 15_000;
 
 const PARSE = `
@@ -69,7 +72,7 @@ export async function installParser(): Promise<void> {
   const folder = await mkdtemp(join(dirname(LIBRARY), 'install-'));
   try {
     const what = ['--no-deps', '--no-input', '--quiet', '--disable-pip-version-check', '--target', folder];
-    await python(['-m', 'pip', 'install', ...what, `prometheus-client==${VERSION}`], INSTALL_TIMEOUT_MS);
+    await python(['-m', 'pip', 'install', ...what, `prometheus-client==${VERSION}`], PIP_TIMEOUT_MS);
     // Another file may have been faster, with the same.
     await rename(folder, LIBRARY).catch((error: unknown) => {
       if (!existsSync(LIBRARY)) throw error;
@@ -79,6 +82,13 @@ export async function installParser(): Promise<void> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+/** What a server shows just now. */
+export async function scrape(http: HttpClient): Promise<ParsedMetrics> {
+  const { status, text } = await http.get('/metrics');
+  if (status !== 200) throw new Error(`GET /metrics: ${status} ${text}`);
+  return parseMetrics(text);
 }
 
 /** Rejects when the text is not of that format. */
