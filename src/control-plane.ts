@@ -20,6 +20,7 @@ import { unavailable } from './problems.ts';
 import { advance, beginAt, evolve, initialState, type ProjectionState, retain } from './projection.ts';
 import { type EventSigner, NO_SIGNATURES, type Signatures } from './signatures.ts';
 import { noteSigner } from './signers.ts';
+import { SkipReport } from './skip-report.ts';
 import { Snapshots } from './snapshots.ts';
 import { Timer } from './timer.ts';
 import { Vitals } from './vitals.ts';
@@ -67,6 +68,7 @@ export class ControlPlane implements SnapshotSource {
   #bounds: LogBounds | null = null;
   #startedAt = 0;
   readonly #grace: Timer;
+  readonly #skips: SkipReport;
 
   constructor({ log, clock, logger, ...options }: ControlPlaneOptions) {
     this.log = log;
@@ -75,6 +77,7 @@ export class ControlPlane implements SnapshotSource {
     this.#clock = clock;
     this.#grace = new Timer(clock, BROKER_GRACE_MS, () => this.#overdue());
     this.#logger = logger;
+    this.#skips = new SkipReport(clock, logger);
     const { signatures = NO_SIGNATURES, skipReplay = false, nextSlice } = options;
     this.reader = new EntryReader(signatures);
     this.signer = signatures.signer;
@@ -205,6 +208,7 @@ export class ControlPlane implements SnapshotSource {
     this.#lifecycle.apply('stopped');
     this.#lifecycle.sliced();
     this.#grace.stop();
+    this.#skips.stop();
     if (sessions === 'close') this.feed.shutdown();
     else this.feed.detach();
     this.#applied.rejectAll(unavailable('the server is shutting down'));
@@ -240,7 +244,7 @@ export class ControlPlane implements SnapshotSource {
       this.vitals.signatures[signature.outcome]++;
       noteSigner(this.#state.signers, signature);
     }
-    if (warning !== null) this.#logger.warn('event skipped', { seq, reason: warning });
+    if (warning !== null) this.#skips.skipped(seq, warning, signature);
     if (eventText !== null) this.watches.notice(seq, event);
     // While nobody can be connected the feed is not fed: keeping the frames of a replay would cost a fifth of its time.
     if (this.serving) {

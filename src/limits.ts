@@ -112,6 +112,8 @@ export const FEED_RETRY_MS = 50;
 export const FEED_SWEEP_MS = 1000;
 /** A moment in which a runtime whose sockets are paced can pass on what it was given. */
 export const FEED_TURN_MS = 1;
+/** How often at most the log says how many unsigned events were skipped. */
+export const SKIP_REPORT_MS = 10_000;
 /** How often at most the log says that history cannot be read. */
 export const FEED_REPORT_MS = 10_000;
 /** Longest close reason that WebSocket allows, in bytes of UTF-8. */
