@@ -1,7 +1,6 @@
 // GET /v1/version and GET /v1/openapi.json.
 import { isWeakMatch, readConditionOf } from '../entity-tags.ts';
 import { json, notModified } from '../http.ts';
-import { openApiDocument } from '../openapi/document.ts';
 import { VERSION } from '../version.ts';
 import type { Answer, Register } from './routing.ts';
 
@@ -14,7 +13,9 @@ export function metaRoutes(register: Register, answer: Answer): void {
   register('GET', '/v1/version', (c) => answer(c, ({ version }) => json(version)));
 
   // It is about the code alone: who asks a gate does not wake the server for it, and there is no view to wait for.
-  register('GET', '/v1/openapi.json', (c) => {
+  register('GET', '/v1/openapi.json', async (c) => {
+    // Loaded for who asks: few do, and it would be a sixth of each start.
+    const { openApiDocument } = await import('../openapi/document.ts');
     const { bytes, etag } = openApiDocument();
     const condition = readConditionOf(c.req.raw.headers);
     if (condition !== null && isWeakMatch(condition, etag)) return notModified({ etag });
