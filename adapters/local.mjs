@@ -2,7 +2,7 @@
 // What they need is there when this runs: adapters/local/setup.mjs was the step before.
 import { chooseAddress } from './local/address.mjs';
 import { ensureNatsServer, findFreePort, readLastLines, startNatsServer } from './local/nats-server.mjs';
-import { BROKER_DIRECTORY, CHECKPOINT_DIRECTORY } from './local/project.mjs';
+import { BROKER_DIRECTORY, CHECKPOINT_DIRECTORY, shown } from './local/project.mjs';
 import { claimRun, noteRun, releaseRun } from './local/run-file.mjs';
 import { startServer, whenServing } from './local/server-process.mjs';
 import { ensureToken } from './local/token.mjs';
@@ -47,13 +47,13 @@ async function main() {
     return;
   }
   const { bind, url } = await chooseAddress(say);
-  const { token, kept } = await ensureToken();
+  const { token, kept, source } = await ensureToken();
   const broker = await startBroker();
   if (ending.signal.aborted) return;
 
   const server = startServer({
     CELLOS_NATS_URL: broker.url,
-    CELLOS_SERVER_API_TOKEN: token,
+    ...tokenVariables(token),
     CELLOS_SERVER_BIND: bind,
     CELLOS_SERVER_CHECKPOINT: process.env['CELLOS_SERVER_CHECKPOINT'] || `file:${CHECKPOINT_DIRECTORY}`,
     // One line per request is not what a newcomer should have to read past.
@@ -67,7 +67,16 @@ async function main() {
   await noteRun({ url, natsUrl: broker.url, serverPid: server.pid });
 
   if (await whenServing(url, token, ending.signal, say))
-    console.log(welcome({ url, token, tokenKept: kept, broker: broker.description }));
+    console.log(welcome({ url, token, tokenKept: kept, tokenSource: source, broker: broker.description }));
+}
+
+/**
+ * The server reads the file itself when the environment names one.
+ * @param {string} token
+ * @returns {Record<string, string>}
+ */
+function tokenVariables(token) {
+  return process.env['CELLOS_SERVER_API_TOKEN_FILE']?.trim() ? {} : { CELLOS_SERVER_API_TOKEN: token };
 }
 
 /** Somebody else's broker when CELLOS_NATS_URL names one, else our own. */
@@ -105,7 +114,9 @@ async function startBroker() {
   await noteRun({ natsPid: nats.pid, natsUrl: nats.websocketUrl });
   return {
     url: nats.websocketUrl,
-    description: [`${nats.url} and ${nats.websocketUrl}   (nats-server, data kept in .cellos/nats)`],
+    description: [
+      `${nats.url} and ${nats.websocketUrl}   (nats-server, data kept in ${shown(BROKER_DIRECTORY)})`,
+    ],
   };
 }
 

@@ -82,6 +82,8 @@ describe('npm start', () => {
     expect((await stat(join(directory, 'token'))).mode & 0o777).toBe(0o600);
     expect(program.output).toContain(`http://${environment['CELLOS_SERVER_BIND']}`);
     expect(program.output).toContain(`Authorization: Bearer ${token}`);
+    expect(program.output).toContain(`(kept in ${join(directory, 'token')})`);
+    expect(program.output).toContain(`data kept in ${join(directory, 'nats')})`);
     const response = await fetch(`http://${environment['CELLOS_SERVER_BIND']}/v1/formations`, {
       headers: { authorization: `Bearer ${token}` },
     });
@@ -114,9 +116,11 @@ describe('npm start', () => {
     // The view is kept beside the broker's data.
     expect(await readdir(join(directory, 'checkpoint'))).toContain('head.000000000001');
     const start = performance.now();
-    program = new Program({ ...environment, LOG_LEVEL: 'info' }, 'local.mjs');
+    const file = { CELLOS_SERVER_API_TOKEN_FILE: join(directory, 'token') };
+    program = new Program({ ...environment, ...file, LOG_LEVEL: 'info' }, 'local.mjs');
     await program.whenPrinted('cellctl events --follow');
     expect(performance.now() - start).toBeLessThan(3000);
+    expect(program.output).toContain('from the file that CELLOS_SERVER_API_TOKEN_FILE names');
     expect(program.output).toMatch(/checkpoint restored.*"cursor":13\b/);
     const follow = new Program(environment, 'local/follow.mjs', '0');
     await follow.whenPrinted('"seq":13');

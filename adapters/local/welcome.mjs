@@ -1,10 +1,10 @@
 // What `npm start` prints when everything runs: what is where, and lines to paste into another terminal.
 
 /**
- * @param {{ url: string, token: string, tokenKept: boolean, broker: string[] }} facts `broker` has one line each.
+ * @param {{ url: string, token: string, tokenKept: boolean, tokenSource: string, broker: string[] }} facts `broker` has one line each.
  * @returns {string}
  */
-export function welcome({ url, token, tokenKept, broker }) {
+export function welcome({ url, token, tokenKept, tokenSource, broker }) {
   const authorization = quote(`Authorization: Bearer ${token}`);
   // Short on purpose: a first formation should be readable on the line that is pasted.
   const formation = JSON.stringify({
@@ -18,7 +18,7 @@ export function welcome({ url, token, tokenKept, broker }) {
 CellOS is running; Ctrl-C stops it.
 
   server   ${url}
-  token    ${token}   (${tokenKept ? 'kept in .cellos/token' : 'from CELLOS_SERVER_API_TOKEN'})
+  token    ${token}   (${tokenSource})
   broker   ${broker.join('\n           ')}
 
 Paste into another terminal, in this folder:
