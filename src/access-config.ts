@@ -158,12 +158,13 @@ function parseOrigins(environment: Environment): ReadonlySet<string> | null {
     .split(',')
     .map((part) => part.trim())
     .filter((part) => part !== '')
-    .map((part) => {
+    .map((part, at, parts) => {
       const origin = serializedOrigin(part);
       if (origin !== null) return origin;
+      // Not repeated: a URL may hold somebody's password.
       throw new ConfigError(
         variable,
-        `has something else than scheme://host or scheme://host:port, without a path or a star: "${excerpt(part)}"`,
+        `has an origin ${at + 1} of ${parts.length} that is not scheme://host or scheme://host:port, without a path or a star`,
       );
     });
   if (origins.length === 0) throw new ConfigError(variable, 'names no origin');

@@ -53,7 +53,7 @@ export class ControlPlane implements SnapshotSource {
   /** Signs what this server writes; null when it does not. */
   readonly signer: EventSigner | null;
   readonly watches = new EventWatches();
-  readonly vitals = new Vitals();
+  readonly vitals: Vitals;
   readonly #clock: Clock;
   readonly #logger: Log;
   readonly #skipReplay: boolean;
@@ -75,6 +75,7 @@ export class ControlPlane implements SnapshotSource {
     const { ringBytes = RING_BYTES, maxSessions = MAX_SESSIONS, pace = UNPACED } = options;
     this.feed = new Feed(log, clock, logger, { ringBytes, maxSessions, pace, view: this });
     this.#clock = clock;
+    this.vitals = new Vitals(clock.now());
     this.#grace = new Timer(clock, BROKER_GRACE_MS, () => this.#overdue());
     this.#logger = logger;
     this.#skips = new SkipReport(clock, logger);
@@ -285,7 +286,8 @@ export class ControlPlane implements SnapshotSource {
 
   #lost(reason: string): void {
     const { cursor } = this.#state;
-    if (this.vitals.lost(reason)) this.#logger.warn('event log out of reach', { reason, cursor });
+    if (this.vitals.lost(reason, this.#clock.now()))
+      this.#logger.warn('event log out of reach', { reason, cursor });
     this.#lifecycle.apply('lost');
     this.feed.setEpoch(null);
     if (this.#lifecycle.phase === 'starting') this.#grace.start();

@@ -78,12 +78,12 @@ export class EntryReader {
     if (signature === null) return refused(decoded, MALFORMED);
     const key = keys.get(signature.kid);
     if (key === undefined) {
-      return refused(decoded, refusalOf('unknown-key', signature, UNKNOWN, 'none of the configured ones'));
+      return refused(decoded, refusalOf('unknown-key', signature, UNKNOWN, 'is none of the configured ones'));
     }
     if (key.algorithm !== signature.algorithm) {
       return refused(
         decoded,
-        refusalOf('bad-signature', signature, key.fingerprint, 'for another algorithm'),
+        refusalOf('bad-signature', signature, key.fingerprint, 'is for another algorithm'),
       );
     }
     return this.#verified(decoded, envelope, signature, key);
@@ -97,13 +97,13 @@ export class EntryReader {
   ): Promise<EventEntry> {
     const order = await this.#orderOf(signature, envelope, key);
     if (order === null) {
-      return refused(
-        decoded,
-        refusalOf('bad-signature', signature, key.fingerprint, 'one that has not signed this'),
-      );
+      return refused(decoded, refusalOf('bad-signature', signature, key.fingerprint, 'does not verify it'));
     }
     if (!isInTime(envelope.event['time'], signature)) {
-      return refused(decoded, refusalOf('outside-its-time', signature, key.fingerprint, 'not for this time'));
+      return refused(
+        decoded,
+        refusalOf('outside-its-time', signature, key.fingerprint, 'was not meant for the time of its event'),
+      );
     }
     const verdict = this.#good.get(key) as SignatureVerdict;
     return unwrapped(decoded, order === 'canonical' ? envelope : coveredByOlder(envelope), verdict);
@@ -157,7 +157,7 @@ function refusalOf(
   return {
     outcome,
     basis: isPossible ? { kid, key } : MALFORMED.basis,
-    refusal: `the key "${excerpt(kid)}" of the signed envelope is ${what}`,
+    refusal: `the key "${excerpt(kid)}" of the signed envelope ${what}`,
   };
 }
 

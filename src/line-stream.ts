@@ -10,8 +10,8 @@ import { encodeUtf8 } from './utf8.ts';
 /** A JSON text has line ends between its tokens alone. */
 const LINE_ENDS = /[\r\n]+/g;
 
-/** Shows that the line is alive; readers of NDJSON skip it. */
-const EMPTY_LINE = encodeUtf8('\n');
+/** Shows that the line is alive, and is white space in front of the next event. */
+const BLANK = encodeUtf8(' ');
 
 const encoded = new WeakMap<readonly Frame[], Uint8Array<ArrayBuffer>>();
 
@@ -69,7 +69,7 @@ function toFeedSocket(controller: ReadableStreamDefaultController<Uint8Array>): 
       if (code === CLOSE.slowConsumer) controller.error(new Error('slow consumer'));
       else controller.close();
     },
-    keepAlive: () => void put(EMPTY_LINE),
+    keepAlive: () => void put(BLANK),
     get bufferedBytes() {
       return MAX_SOCKET_BUFFER_BYTES - (controller.desiredSize ?? MAX_SOCKET_BUFFER_BYTES);
     },

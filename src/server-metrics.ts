@@ -14,7 +14,7 @@ export class ServerMetrics {
 
   constructor(controlPlane: ControlPlane, clock: Clock, { gitSha }: BuildInfo) {
     this.#controlPlane = controlPlane;
-    const { feed, keeper, log, vitals } = controlPlane;
+    const { feed, keeper, vitals } = controlPlane;
     const startedAt = clock.now();
     const build: Labels = { version: VERSION, ...(gitSha === null ? {} : { git_sha: gitSha }) };
     const secondsSince = (at: number) => Math.max(0, clock.now() - at) / 1000;
@@ -77,9 +77,9 @@ export class ServerMetrics {
         () => single(vitals.opens),
       ),
       gauge(
-        'cellos_broker_silence_seconds',
-        'Since the broker was last heard of, or sought.',
-        () => secondsSince(log.contactAt),
+        'cellos_broker_lost_seconds',
+        'How long the broker has been out of reach; 0 while it is not.',
+        () => (vitals.lostAt === null ? 0 : secondsSince(vitals.lostAt)),
         'seconds',
       ),
       gauge(

@@ -40,6 +40,7 @@ export const SIGNING_KEY = 'CELLOS_EVENT_SIGNING_KEY';
 const ED25519_BYTES = 32;
 const HMAC_PREFIX = 'hmac-sha256:';
 const ON = /^(?:1|true|yes|on)$/i;
+const OFF = /^(?:0|false|no|off)$/i;
 
 type Parsed<Value> =
   | { readonly ok: true; readonly value: Value }
@@ -50,7 +51,12 @@ export function parseSignatures(
   value: (name: string) => string | null,
   readTextFile: ((path: string) => string) | undefined,
 ): Parsed<SignatureConfig> {
-  const requireSigned = ON.test(value(REQUIRE_SIGNED) ?? '');
+  const required = value(REQUIRE_SIGNED) ?? 'off';
+  const requireSigned = ON.test(required);
+  // A slip of the pen should not let unsigned events count.
+  if (!requireSigned && !OFF.test(required)) {
+    return refuse(REQUIRE_SIGNED, 'is none of 1, true, yes, on, 0, false, no, off');
+  }
   const set = findKeySet(value(VERIFY_KEYS), value(VERIFY_KEYS_PATH), readTextFile);
   if (set !== null && !set.ok) return set;
   const verifyKeys = set === null ? null : parseKeySet(set.value.variable, set.value.text);

@@ -24,15 +24,23 @@ export class Vitals {
   catchUpMs: number | null = null;
 
   #lostReason: string | null = null;
+  /** Since when the log is out of reach, in the clock's time; null while it is not. */
+  lostAt: number | null;
+
+  constructor(now: number) {
+    this.lostAt = now;
+  }
 
   opened(): void {
     this.#lostReason = null;
     this.isConnected = true;
+    this.lostAt = null;
     this.opens++;
   }
 
   /** Whether that is news: each attempt to connect reports, mostly the same. */
-  lost(reason: string): boolean {
+  lost(reason: string, now: number): boolean {
+    this.lostAt ??= now;
     const isNews = reason !== this.#lostReason;
     this.#lostReason = reason;
     this.isConnected = false;

@@ -186,6 +186,12 @@ describe('origins', () => {
     expect(origins(' ')).toBeNull();
   });
 
+  test('CFG-22 what is none is told by its place: it may hold a password', () => {
+    const refused = () => origins('https://a.example,https://user:s3cr3t@x');
+    expect(refused).toThrow('CELLOS_SERVER_ALLOWED_ORIGINS has an origin 2 of 2');
+    expect(refused).not.toThrow('s3cr3t');
+  });
+
   test('CFG-22 a list, as browsers spell them', () => {
     expect([...(origins(' https://UI.example:443, http://localhost:3000 ,,null') ?? [])]).toEqual([
       'https://ui.example',

@@ -142,12 +142,15 @@ describe('CFG-32 CELLOS_EVENT_SIGNING_KEY', () => {
 describe('CFG-33 CELLOS_EVENT_REQUIRE_SIGNED', () => {
   const required = (text: string, more = {}) => ({ CELLOS_EVENT_REQUIRE_SIGNED: text, ...more });
 
-  test('1, true, yes, on; anything else is off', () => {
+  test('1, true, yes, on; 0, false, no, off; nothing else', () => {
     for (const text of ['1', 'true', 'yes', 'on', ' ON ', 'True', 'YES']) {
       expect(signatures(required(text, { CELLOS_EVENT_SIGNING_KEY: SIGNING_KEY })).requireSigned).toBe(true);
     }
-    for (const text of ['0', 'false', 'no', 'off', '', 'signed', '11']) {
+    for (const text of ['0', 'false', 'no', 'Off', '', ' ']) {
       expect(signatures(required(text)).requireSigned).toBe(false);
+    }
+    for (const text of ['signed', '11', 'enabled', 'tru', 'y']) {
+      expect(refusedFor(required(text))).toMatch(/^CELLOS_EVENT_REQUIRE_SIGNED is none of/);
     }
   });
 

@@ -50,7 +50,7 @@ export const CELL_OPERATIONS: OperationsOf<'/v1/cells' | '/v1/cells/{id}' | '/v1
       tags: ['cells'],
       summary: "A cell's events, one on each line",
       description:
-        "The cell's retained events in the order of the log, as CloudEvents; then those that come, for who follows.",
+        "The cell's retained events in the order of the log, as CloudEvents; then those that come, for who follows. While nothing comes there is a space every 25 s, in front of the next line.",
       parameters: parameterRefs('CellId', 'EventsTail', 'EventsFollow', 'MinCursor'),
       responses: {
         200: {

@@ -49,7 +49,7 @@ export function metricsSuite(rig: () => Rig): void {
     expect(grown('cellos_feed_ring_bytes')).toBeGreaterThan(0);
     expect(after.value('cellos_broker_connected')).toBe(1);
     expect(after.value('cellos_broker_opens_total')).toBe(1);
-    expect(after.value('cellos_broker_silence_seconds')).toBeLessThan(10);
+    expect(after.value('cellos_broker_lost_seconds')).toBe(0);
     expect(after.value('cellos_build_info', { version: '0.1.0' })).toBe(1);
     expect(Date.now() / 1000 - (after.value('cellos_start_time_seconds') ?? 0)).toBeLessThan(600);
   });
