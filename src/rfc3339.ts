@@ -20,8 +20,17 @@ export function parseMoment(text: string): Moment | null {
   if (date.getUTCMonth() !== month - 1 || date.getUTCDate() !== day) return null;
   const offset = (Number(match[9] ?? 0) * 60 + Number(match[10] ?? 0)) * (match[8] === '-' ? -60 : 60);
   const seconds = date.getTime() / 1000 + hour * 3600 + minute * 60 + second - offset;
-  return { seconds, fraction: (match[7] ?? '').replace(/0+$/, '') };
+  return { seconds, fraction: withoutZeros(match[7] ?? '') };
 }
+
+/** Without those at its end. By hand: a pattern for them begins anew at each zero, and how many there are is the sender's choice. */
+function withoutZeros(digits: string): string {
+  let end = digits.length;
+  while (end > 0 && digits.charCodeAt(end - 1) === ZERO) end--;
+  return digits.slice(0, end);
+}
+
+const ZERO = 0x30;
 
 type Six = [number, number, number, number, number, number];
 

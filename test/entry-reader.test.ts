@@ -284,6 +284,15 @@ describe('SIG-7 notBefore and notAfter', () => {
     }
   });
 
+  test('SIG-13 however many digits they have', async () => {
+    const started = performance.now();
+    const many = `2026-11-20T12:00:00.5${'0'.repeat(200_000)}1Z`;
+    expect(await at(many, undefined)).toBe('outside-its-time');
+    expect(await at(undefined, many)).toBe('verified');
+    // What grew with the square would take a minute.
+    expect(performance.now() - started).toBeLessThan(10_000);
+  });
+
   test('an event without a time is in none', async () => {
     for (const time of [null, undefined, 5, 'noon', '2026-11-20']) {
       expect(await at('0001-01-01T00:00:00Z', null, { ...EVENT, time })).toBe('outside-its-time');
