@@ -17,8 +17,8 @@ const OLDER_MEMBERS = [
   'traceparent',
 ];
 
-/** Every envelope that may be believed has this member. */
-const SIGNER = '"signerKid"';
+/** One of these is in the text of every envelope: its type, or the member of a bare one, or a letter of theirs escaped. */
+const SIGNS = [ENVELOPE_TYPE, 'signerKid', '\\u'] as const;
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -66,7 +66,7 @@ export function eventWithin(payload: unknown): unknown {
 /** The text of the event that a payload's text is about, as it was signed: out of its envelope, if it is in one. */
 export function eventTextWithin(text: string): string {
   // Nearly always a look is enough.
-  if (!text.includes(SIGNER)) return text;
+  if (!SIGNS.some((sign) => text.includes(sign))) return text;
   const envelope = openEnvelope(JSON.parse(text), text);
   return envelope === null || envelope === 'empty' ? text : envelope.eventText;
 }

@@ -5,6 +5,7 @@ import { EntryReader } from '../src/entry-reader.ts';
 import { toFact } from '../src/facts.ts';
 import type { EventEntry } from '../src/model.ts';
 import { importSignatures } from '../src/signatures.ts';
+import { eventTextWithin } from '../src/signed-envelopes.ts';
 import { cellEvent, entryOf, type Payload, STARTED } from './support/given.ts';
 import { OPENSSL_VECTORS } from './support/openssl-vectors.ts';
 import {
@@ -255,6 +256,20 @@ describe('SIG-6 a key verifies its own algorithm and its own signatures', () => 
     await expectRefused(whole, 'malformed');
     expect(await outcomeOf(whole, open)).toBe('unverified');
   });
+});
+
+test('SIG-8 the text of an event is found in whatever envelope is opened', async () => {
+  const eventText = JSON.stringify(EVENT);
+  const whole = await signed(EVENT);
+  const bare = bareEnvelope(eventText, { signature: 'x' });
+  const unsigned = `{"type":"dev.cellos.events.signed_envelope.v1","data":{"event":${eventText}}}`;
+  const escaped = [bare.replace('signerKid', 'signer\\u004bid'), unsigned.replace('.v1"', '\\u002ev1"')];
+  for (const text of [whole, bare, unsigned, ...escaped]) {
+    expect((await open.read(entryOf(1, text))).eventText, text).toBe(eventText);
+    expect(eventTextWithin(text), text).toBe(eventText);
+  }
+  for (const text of [eventText, '{"type":"\\u0078","signerKid":"x"}'])
+    expect(eventTextWithin(text)).toBe(text);
 });
 
 describe('SIG-7 notBefore and notAfter', () => {
