@@ -92,6 +92,20 @@ export class WantedKeys {
   }
 }
 
+/** Whether the event at `seq` has the key. However many others have it: history asks for each of its events. */
+export function hasAt({ base, size, keys, offsets }: Occurrences, seq: Position, key: number): boolean {
+  const offset = seq - base;
+  let low = 0;
+  let high = size;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((offsets[middle] as number) < offset) low = middle + 1;
+    else high = middle;
+  }
+  for (; low < size && offsets[low] === offset; low++) if (keys[low] === key) return true;
+  return false;
+}
+
 /** A chunk with a copy of these occurrences. */
 export function chunkOf(range: Range, { base, size, keys, offsets }: Occurrences): IndexChunk {
   return new IndexChunk({ ...range, base }, keys.slice(0, size), offsets.slice(0, size));

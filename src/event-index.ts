@@ -5,6 +5,7 @@ import {
   canMerge,
   CHUNK_SPAN,
   chunkOf,
+  hasAt,
   type IndexChunk,
   merge,
   OCCURRENCE_BYTES,
@@ -124,7 +125,8 @@ export class EventIndex {
   has(seq: Position, { cell, formation }: EventTopic): boolean {
     if (cell === null && formation === null) return false;
     const key = cell === null ? formationKey(formation as string) : cellKey(cell);
-    return this.first([key], seq - 1, seq, 1).length > 0;
+    const place = seq > this.#after ? this.#open : this.#chunks.find(({ through }) => through >= seq);
+    return place != null && hasAt(place, seq, key);
   }
 
   /** The first `limit` sequences in (after, until] that have one of the keys; fewer mean that there are no more. */
