@@ -4,10 +4,11 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { decodeEntry } from '../src/cloudevents.ts';
 import { EntryReader } from '../src/entry-reader.ts';
 import { NO_TOPIC, topicOf } from '../src/event-topic.ts';
+import type { EventTopic } from '../src/model.ts';
 import { pastTopic } from '../src/past-topic.ts';
 import { initialState } from '../src/projection.ts';
 import { cellEvent, entryOf, STARTED } from './support/given.ts';
-import { SIGNING_KEY, signaturesOf, signed, VERIFY_KEYS } from './support/signing.ts';
+import { SIGNING_KEY, signaturesOf, signed, signedAsBefore, VERIFY_KEYS } from './support/signing.ts';
 
 const CELL = { cell: 'c', formation: null };
 const EVENT = cellEvent(STARTED, 'c');
@@ -27,11 +28,15 @@ beforeAll(async () => {
 });
 
 /** Of an entry at 7 in a view that has noted it, or has not. */
-function topicAt7(payload: object | string, reader: EntryReader, { floor = 0, cursor = 7, isNoted = false }) {
+function topicAt7(
+  payload: object | string,
+  reader: EntryReader,
+  { floor = 0, cursor = 7, isNoted = false, noted = CELL as EventTopic },
+) {
   const state = initialState();
   state.index.startAt(floor);
   state.cursor = cursor;
-  if (isNoted) state.index.note(7, CELL, state.cells);
+  if (isNoted) state.index.note(7, noted, state.cells);
   const entry = entryOf(7, payload);
   return pastTopic({ reader, state }, entry, decodeEntry(entry));
 }
@@ -59,6 +64,20 @@ describe('SIG-8 the topic of a past event', () => {
     expect(await topicAt7(EVENT, verifying, view)).toEqual(CELL);
     expect(await topicAt7(good, strict, view)).toEqual(CELL);
     expect(await topicAt7(EVENT, strict, view)).toEqual(NO_TOPIC);
+  });
+
+  test('names no formation where the signature does not reach', async () => {
+    const id = '11111111-2222-4333-8444-555555555555';
+    const type = 'dev.cellos.events.cell.formation.v1.running';
+    const forged = (await signedAsBefore({ type, data: { cellId: 'c' } })).replace(
+      '"event":{',
+      `"event":{"subject":"${id}",`,
+    );
+    expect(await topicAt7(forged, verifying, { floor: 7 })).toEqual(CELL);
+    expect(topicAt7(forged, verifying, { isNoted: true })).toEqual(CELL);
+    const covered = await signed({ type, subject: id, data: { cellId: 'c' } });
+    const both = { cell: 'c', formation: id };
+    expect(topicAt7(covered, verifying, { isNoted: true, noted: both })).toEqual(both);
   });
 
   test('is none where there is nothing to be about', () => {
