@@ -4,6 +4,7 @@ import { stream } from '../http.ts';
 import { READ_TIMEOUT_MS } from '../limits.ts';
 import { lineStream } from '../line-stream.ts';
 import type { EventScope } from '../model.ts';
+import { EventLogError } from '../ports.ts';
 import { ProblemError } from '../problems.ts';
 import { parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS } from '../subjects.ts';
@@ -28,7 +29,11 @@ export function cellEventRoutes(register: Register, answer: Answer): void {
         const { firstSeq } = await controlPlane.log.bounds();
         if (method === 'HEAD') return stream(null, 'application/x-ndjson');
         const range = { after: firstSeq - 1, until: cursor };
-        const signal = () => AbortSignal.timeout(READ_TIMEOUT_MS);
+        const signal = () => {
+          // Below the index this may be most of a long log.
+          if (c.req.raw.signal.aborted) throw new EventLogError('unavailable', 'the client has left');
+          return AbortSignal.timeout(READ_TIMEOUT_MS);
+        };
         const after =
           tail === null
             ? range.after
