@@ -2,12 +2,13 @@
 // one by one. What lies below the index is read through.
 import { decodeEntry } from './cloudevents.ts';
 import { keysOf } from './event-index.ts';
-import { isWithin } from './event-topic.ts';
+import { isWithin, topicOf } from './event-topic.ts';
 import { CATCH_UP_BATCH_BYTES, EVENT_LOOKUP_BATCH, HISTORY_PAGE_SEQUENCES } from './limits.ts';
 import type { EventEntry, EventScope, Position } from './model.ts';
 import { type EventLog, EventLogError, type LogEntry } from './ports.ts';
 import { type Believer, pastTopic } from './past-topic.ts';
 import type { ProjectionState } from './projection.ts';
+import { eventWithin } from './signed-envelopes.ts';
 
 /** A log, and the view of it as it is now. */
 export interface EventSource extends Believer {
@@ -88,9 +89,11 @@ export class EventReader {
 
   async #toFound(entry: LogEntry): Promise<FoundEvent | null> {
     const { seq, subject, text, event } = decodeEntry(entry);
-    if (text === null) return null;
+    const { cells } = this.#state;
+    // What is somebody else's by its own words is not worth a look at its signature.
+    if (text === null || !isWithin(this.#scope, topicOf(eventWithin(event)), cells)) return null;
     const topic = await pastTopic(this.#source, entry, { event });
-    return isWithin(this.#scope, topic, this.#state.cells) ? { seq, subject, text, event } : null;
+    return isWithin(this.#scope, topic, cells) ? { seq, subject, text, event } : null;
   }
 }
 

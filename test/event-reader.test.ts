@@ -13,6 +13,7 @@ import type { LogEntry } from '../src/ports.ts';
 import { evolve, initialState, type ProjectionState } from '../src/projection.ts';
 import { cellEvent, formationEvent, STARTED } from './support/given.ts';
 import { MemoryEventLog } from './support/memory-event-log.ts';
+import { signaturesOf, signed, VERIFY_KEYS } from './support/signing.ts';
 
 const ID = 'a7571001-1a4f-5eb9-8df1-109cbbfa6692';
 const OTHER = '1080a51a-d63d-581e-bdfa-10c06055ab8c';
@@ -127,6 +128,23 @@ describe('reading the events of a cell or a formation', () => {
     expect(source.state.index.floor).toBeGreaterThan(200);
     const rest = await readAll(reader, 1000);
     expect([...first.map(({ seq }) => seq), ...rest]).toEqual(Array.from({ length: 200 }, (_, at) => at + 1));
+  });
+
+  test('IDX-6 SIG-8 below the index no signature of somebody else is verified', async () => {
+    const log = new MemoryEventLog();
+    const of = { a: await signed(cellEvent(STARTED, 'a')), x: await signed(cellEvent(STARTED, 'x')) };
+    for (let n = 1; n <= 100; n++) log.append(n % 20 === 0 ? of.a : of.x);
+    const keys = await signaturesOf({ CELLOS_EVENT_VERIFY_KEYS: VERIFY_KEYS });
+    let verified = 0;
+    class Counting extends EntryReader {
+      override read(entry: LogEntry) {
+        verified++;
+        return super.read(entry);
+      }
+    }
+    const source = { ...(await sourceOf(log, 100)), reader: new Counting(keys) };
+    const found = await readAll(new EventReader(source, { kind: 'cell', id: 'a' }, 0, 100), 1000);
+    expect([found, verified]).toEqual([[20, 40, 60, 80, 100], 5]);
   });
 
   test('IDX-6 ends with an error when the view is another one', async () => {
