@@ -10,7 +10,10 @@ import { Timer } from './timer.ts';
 export interface CheckpointKeeperOptions {
   readonly checkpoint: Checkpoint;
   /** Where the view is, and what it is fed from. */
-  readonly log: Pick<EventLog, 'anchor' | 'pause' | 'resume'>;
+  readonly log: Pick<EventLog, 'anchor' | 'pause' | 'resume'> & {
+    /** Where the anchor may be unknown for a moment. */
+    readonly whenAnchored?: () => Promise<void>;
+  };
   readonly clock: Clock;
   readonly logger: Log;
   /** The view as it is now. */
@@ -91,6 +94,7 @@ export class CheckpointKeeper {
     this.#saveSoon.stop();
     // Whoever comes next must not find the store in the middle of a save.
     await this.#underWay.catch(() => {});
+    await this.#options.log.whenAnchored?.();
     await this.save();
   }
 

@@ -27,6 +27,8 @@ export class Intake {
   #waitingBytes = 0;
   /** Where the view is while something waits, or null when that is not known. */
   #anchor: LogAnchor | null = null;
+  /** Settles when the one that waited first has had its turn. */
+  #first: Promise<void> = Promise.resolve();
   /** How many want the log to be paused. */
   #pauses = 0;
   #isFull = false;
@@ -52,6 +54,11 @@ export class Intake {
     return this.#waiting.length === 0 ? this.#log.anchor : this.#anchor;
   }
 
+  /** Resolves when `anchor` is known, which is a signature away at most; never rejects. */
+  whenAnchored(): Promise<void> {
+    return this.#waiting.length === 0 ? Promise.resolve() : this.#first;
+  }
+
   /** Pauses the log until all who did so have called `resume`; what waits here still comes. */
   pause(): void {
     if (this.#pauses++ === 0) this.#log.pause();
@@ -71,10 +78,11 @@ export class Intake {
     }
     const waiting = this.#wait(null, entry.payload.byteLength);
     // The reader never rejects.
-    void read.then((verified) => {
+    const turn = read.then((verified) => {
       waiting.run = () => follower.onEntry(verified);
       if (this.#waiting.head === waiting) this.#drain();
     });
+    if (this.#waiting.length === 1) this.#first = turn;
   }
 
   #inTurn(run: () => void): void {

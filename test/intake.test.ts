@@ -2,14 +2,19 @@
 import * as fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
 
+import { Checkpoint } from '../src/checkpoint.ts';
+import { ControlPlane } from '../src/control-plane.ts';
 import { EntryReader } from '../src/entry-reader.ts';
 import { type EntryFollower, Intake } from '../src/intake.ts';
 import { MAX_WAITING_BYTES, MAX_WAITING_ENTRIES } from '../src/limits.ts';
 import type { EventEntry } from '../src/model.ts';
 import type { LogEntry } from '../src/ports.ts';
 import { cellEvent, entryOf, STARTED } from './support/given.ts';
+import { ManualClock } from './support/manual-clock.ts';
+import { MemoryCheckpointStore } from './support/memory-checkpoint-store.ts';
 import { MemoryEventLog } from './support/memory-event-log.ts';
 import { signaturesOf, signed, VERIFY_KEYS } from './support/signing.ts';
+import { silentLogger } from './support/system.ts';
 
 const PLAIN = JSON.stringify(cellEvent(STARTED, 'plain'));
 let reader: EntryReader;
@@ -126,6 +131,27 @@ test('SIG-11 any mixture comes out as it went in', async () => {
     }),
     { numRuns: 20 },
   );
+});
+
+test('SIG-11 the last save does not fall into the moment in which a signature is verified', async () => {
+  const signatures = await signaturesOf({ CELLOS_EVENT_VERIFY_KEYS: VERIFY_KEYS });
+  const store = new MemoryCheckpointStore();
+  const newCheckpoint = () => new Checkpoint(store, silentLogger, signatures);
+  const log = new MemoryEventLog();
+  log.append(PLAIN);
+  const controlPlane = new ControlPlane({
+    log,
+    clock: new ManualClock(),
+    logger: silentLogger,
+    signatures,
+    checkpoint: newCheckpoint(),
+  });
+  controlPlane.start();
+  await controlPlane.whenServing();
+  log.append(envelope);
+  expect(controlPlane.cursor).toBe(1);
+  await controlPlane.stop();
+  expect((await newCheckpoint().restore())?.state.cursor).toBe(2);
 });
 
 describe('SIG-13 backpressure', () => {
