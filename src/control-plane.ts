@@ -85,8 +85,7 @@ export class ControlPlane implements SnapshotSource {
     this.#intake = new Intake(log, this.reader);
     this.#skipReplay = skipReplay;
     // A view that begins at the tail is not the one that a checkpoint holds.
-    const checkpoint = skipReplay ? null : (options.checkpoint ?? null);
-    this.#checkpoint = checkpoint;
+    const checkpoint = (this.#checkpoint = skipReplay ? null : (options.checkpoint ?? null));
     this.#state = initialState();
     this.#snapshots = new Snapshots(this.#state);
     const state = () => this.#state;
