@@ -36,6 +36,8 @@ const REQUEST_TIMEOUT_MS = 30_000;
 const KEEP_ALIVE_TIMEOUT_MS = 65_000;
 /** How often a server that stops looks for connections that have become idle. */
 const IDLE_CHECK_MS = 20;
+/** A client that has its last answer and does not hang up itself: node:http has let go of its connection, and bounds nothing there. */
+const LINGER_MS = 1000;
 
 interface NodeHttpServer {
   readonly server: Server;
@@ -126,6 +128,8 @@ function createHttpServer(app: ServerApp): NodeHttpServer {
   server.on('checkExpectation', listener);
   server.on('clientError', answerClientError);
   server.on('connect', (_incoming, socket) => {
+    // A client that leaves now must not end the process.
+    socket.on('error', () => {});
     void writeProblem(socket, badRequest('CONNECT is for proxies'));
   });
 
@@ -228,7 +232,7 @@ async function writeResponse(incoming: IncomingMessage, socket: Duplex, response
     ...Object.fromEntries(response.headers),
     'content-length': body.byteLength,
   });
-  outgoing.end(body, () => socket.end());
+  outgoing.end(body, () => hangUp(socket));
 }
 
 function badRequest(detail: string, options: ProblemOptions = {}): ProblemError {
@@ -269,5 +273,11 @@ async function writeProblem(socket: Duplex, problem: ProblemError): Promise<void
     `content-length: ${Buffer.byteLength(body)}`,
     'connection: close',
   ];
-  socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`);
+  hangUp(socket, `${lines.join('\r\n')}\r\n\r\n${body}`);
+}
+
+/** Ends the connection, and waits for the client's end no longer than it must. */
+function hangUp(socket: Duplex, lastWords = ''): void {
+  socket.end(lastWords);
+  setTimeout(() => socket.destroy(), LINGER_MS).unref();
 }
