@@ -10,22 +10,24 @@ import {
   ServerResponse,
   STATUS_CODES,
 } from 'node:http';
-import { type Duplex, pipeline, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 
 import { getRequestListener, RequestError } from '@hono/node-server';
-import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { type ServerOptions, WebSocketServer } from 'ws';
 
 import type { IdCarrier, ServerApp } from '../../src/app.ts';
 import { FEED_PROTOCOL } from '../../src/auth.ts';
 import type { Config } from '../../src/config.ts';
-import { CORS_HEADERS, problemResponse, type StreamType } from '../../src/http.ts';
+import { CORS_HEADERS, problemResponse } from '../../src/http.ts';
 import { MAX_INBOUND_MESSAGE_BYTES, MAX_INBOUND_PER_SWEEP } from '../../src/limits.ts';
 import type { UpgradeSocket } from '../../src/ports.ts';
 import { ProblemError, type ProblemOptions } from '../../src/problems.ts';
+import { canonicalPath } from '../../src/query.ts';
 import { REQUEST_ID_HEADER } from '../../src/request-log.ts';
+import { FEED_PATH } from '../../src/routes/feed.ts';
 import type { Listener } from '../process/server.ts';
 import { connectFeed } from './feed-socket.ts';
+import { mayStream, sendStream } from './streams.ts';
 
 /** Request line and headers; Node's own default, written down. */
 const MAX_HEADER_BYTES = 16 * 1024;
@@ -89,7 +91,7 @@ function createHttpServer(app: ServerApp): NodeHttpServer {
     (request, env) => {
       const { incoming, outgoing } = env as { incoming: IncomingMessage; outgoing: Answer<IncomingMessage> };
       const response = app.fetch(request, null, incoming.socket.remoteAddress, outgoing);
-      return incoming.headers.accept?.includes('event-stream') === true
+      return mayStream(incoming)
         ? Promise.resolve(response).then((answered) => sendStream(answered, outgoing))
         : response;
     },
@@ -118,9 +120,7 @@ function createHttpServer(app: ServerApp): NodeHttpServer {
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
       keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
-      // Without this `Upgrade: h2c`, which curl --http2 sends, would take an ordinary request off the HTTP path.
-      shouldUpgradeCallback: (request: IncomingMessage) =>
-        request.headers.upgrade?.toLowerCase() === 'websocket',
+      shouldUpgradeCallback: isFeedUpgrade,
     },
     listener,
   );
@@ -180,20 +180,14 @@ function createHttpServer(app: ServerApp): NodeHttpServer {
   };
 }
 
-/** What is sent for as long as the client stays. */
-const STREAMS: ReadonlySet<string | null> = new Set<StreamType>([
-  'text/event-stream',
-  'application/x-ndjson',
-]);
-
-/** A stream of events goes past the listener, which would print a line of its own when the feed cuts it. */
-function sendStream(response: Response, outgoing: ServerResponse): Response {
-  const { status, headers, body } = response;
-  if (!STREAMS.has(headers.get('content-type')) || body === null) return response;
-  outgoing.writeHead(status, Object.fromEntries(headers));
-  // An error on either side ends the other; the feed knows of both.
-  pipeline(Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]), outgoing, () => {});
-  return RESPONSE_ALREADY_SENT;
+/**
+ * Whether a request leaves the HTTP path, where bodies are read and streams sent: others that offer an upgrade, as `curl --http2` does
+ * to h2c, are answered without one.
+ */
+function isFeedUpgrade({ headers, url = '' }: IncomingMessage): boolean {
+  if (headers.upgrade?.toLowerCase() !== 'websocket') return false;
+  const address = `http://localhost${url}`;
+  return URL.canParse(address) && canonicalPath(new URL(address).pathname) === FEED_PATH;
 }
 
 async function answerUpgrade(

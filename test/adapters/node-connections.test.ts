@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import type { Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import { nodeTarget, useRig } from '../support/server-process.ts';
+import { nodeTarget, TOKEN, useRig } from '../support/server-process.ts';
 import { until } from '../support/wait.ts';
 
 const rig = useRig(nodeTarget);
@@ -55,4 +55,23 @@ test.each([
     },
     { what: 'the connection to be gone', timeoutMs: 5000 },
   );
+});
+
+test('FEED-17 an upgrade that is offered elsewhere changes nothing: streams are sent, bodies read', async () => {
+  const head = `Host: a\r\nAuthorization: Bearer ${TOKEN}\r\n${UPGRADE}`;
+  const { socket, received } = await connect(
+    `GET /v1/events HTTP/1.1\r\n${head}Accept: text/event-stream\r\n\r\n`,
+  );
+  const seq = await rig().publish('1');
+  await until(() => received().includes(`id: ${seq}\n`), { what: 'the event' });
+  const sessions = async () =>
+    /^cellos_feed_sessions (\d+)$/m.exec((await rig().http.get('/metrics')).text)?.[1];
+  expect(await sessions()).toBe('1');
+  socket.destroy();
+  await until(async () => (await sessions()) === '0', { what: 'the session to end' });
+  const body = '{"nothing":1}';
+  const posted = await connect(
+    `POST /v1/formations HTTP/1.1\r\n${head}Content-Length: ${body.length}\r\n\r\n${body}`,
+  );
+  expect(posted.received()).toContain('name');
 });

@@ -67,6 +67,26 @@ describe('one cell’s events', () => {
     expect(rig.server.child.exitCode).toBe(0);
   });
 
+  test('HTTP-84 lines that cannot be read to their end break off; nobody is told why', async () => {
+    const cell = unique('cell');
+    const rig = await start();
+    const large = { type: 'dev.cellos.test.note', data: { cellId: cell, text: 'x'.repeat(20_000) } };
+    await rig.publish(cellStarted(cell), ...Array.from({ length: 1500 }, () => large));
+    const client = await LineStreamClient.open(rig.http, `/v1/cells/${cell}/events`);
+    await client.whenLines(1);
+    client.pause();
+    await broker.kill();
+    await until(async () => (await rig.http.get(`/v1/cells/${cell}/events`)).status === 503, {
+      what: 'the server to notice',
+    });
+    client.resume();
+    await client.whenEnded();
+    expect(client.end).toBe('broken');
+    expect(client.lines.length).toBeGreaterThan(0);
+    for (const line of client.lines) expect(line).toMatch(/^\{.*\}$/);
+    for (const line of rig.server.stderr.trim().split('\n')) expect(line).toMatch(/^\{.*\}$/);
+  });
+
   test('CKP-50 RUN-30 are found after a restart from the checkpoint, and those of a formation', async () => {
     const [cell, other] = [unique('cell'), unique('cell')];
     const before = await start();
