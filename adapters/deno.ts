@@ -41,7 +41,10 @@ await runServer({
   writeLine,
   listen,
   onSignal: (signal, run) => Deno.addSignalListener(signal, run),
-  onExit: (run) => addEventListener('unload', run),
+  // An error that nobody caught ends the process without `unload`.
+  onExit: (run) => {
+    for (const event of ['unload', 'error', 'unhandledrejection']) addEventListener(event, run);
+  },
   exit: (code) => Deno.exit(code),
   pace: FEED_PACE,
 });

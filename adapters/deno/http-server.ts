@@ -33,7 +33,7 @@ export async function listen(app: ServerApp, { host, port }: Config['bind']): Pr
     (request, { remoteAddr }) =>
       app.fetch(
         request,
-        asksForWebSocket(request.headers) ? upgradeOf(request) : null,
+        isUpgrade(request.headers) ? upgradeOf(request) : null,
         'hostname' in remoteAddr ? remoteAddr.hostname : null,
       ),
   );
@@ -44,4 +44,13 @@ export async function listen(app: ServerApp, { host, port }: Config['bind']): Pr
     // What is open then ends with the process; the runtime offers nothing else.
     cut() {},
   };
+}
+
+/** Without `Connection: Upgrade`, as behind a proxy that takes it away, the runtime would throw. */
+function isUpgrade(headers: Headers): boolean {
+  const connection = headers.get('connection') ?? '';
+  return (
+    asksForWebSocket(headers) &&
+    connection.split(',').some((option) => option.trim().toLowerCase() === 'upgrade')
+  );
 }

@@ -15,6 +15,8 @@ import type { Answer, Register } from './routing.ts';
 
 /** RFC 6455, section 4.1: sixteen bytes in base64. */
 const HANDSHAKE_KEY = /^[A-Za-z0-9+/]{22}==$/;
+/** RFC 6455, section 11.3.4. Some runtimes refuse what is none in words of their own, others do not. */
+const PROTOCOLS = /^[\w!#$%&'*+.^`|~-]+(?:[\t ]*,[\t ]*[\w!#$%&'*+.^`|~-]+)*$/;
 
 export const FEED_PATH = '/ws/events';
 
@@ -39,6 +41,9 @@ export function feedRoutes(register: Register, answer: Answer): void {
     if (!HANDSHAKE_KEY.test(headers.get('sec-websocket-key') ?? '')) {
       throw new ProblemError('bad-request', 'Sec-WebSocket-Key is not sixteen bytes in base64');
     }
+    if (!PROTOCOLS.test(headers.get('sec-websocket-protocol') ?? FEED_PROTOCOL)) {
+      throw new ProblemError('bad-request', 'Sec-WebSocket-Protocol is not a list of protocols');
+    }
     const protocols = offeredProtocols(headers);
     if (new Set(protocols).size !== protocols.length) {
       throw new ProblemError('bad-request', 'Sec-WebSocket-Protocol names a protocol more than once');
@@ -53,8 +58,9 @@ export function feedRoutes(register: Register, answer: Answer): void {
     return answer(c, ({ controlPlane: { feed, state } }) => {
       requireRoom(feed);
       const scope = scopeOf(state, query.formation);
+      const response = upgrade((socket) => feed.open(socket, { ...request, scope }), protocol, c.env.id);
       c.env.outcome = 'upgraded';
-      return upgrade((socket) => feed.open(socket, { ...request, scope }), protocol, c.env.id);
+      return response;
     });
   });
 }

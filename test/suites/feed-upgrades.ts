@@ -36,10 +36,18 @@ export function upgradesSuite(rig: () => Rig): void {
       ['another protocol', { Upgrade: 'h2c' }],
       ['no upgrade', { Upgrade: null, Connection: 'keep-alive' }],
       ['one protocol twice', { 'Sec-WebSocket-Protocol': 'cellos.v1, cellos.v1' }],
+      ['no name between two protocols', { 'Sec-WebSocket-Protocol': 'cellos.v1,,x' }],
+      ['a protocol with a space', { 'Sec-WebSocket-Protocol': 'cellos.v1, a b' }],
     ])('FEED-17 a handshake with %s is 400', async (_what, handshake) => {
       const reply = await refusedUpgrade(rig().http, { handshake });
       expectProblem(reply, 'bad-request');
       expectCors(reply);
+    });
+
+    test('FEED-17 a handshake whose Connection somebody took away is no failure of ours', async () => {
+      const { status } = await refusedUpgrade(rig().http, { handshake: { Connection: null } });
+      // Not every runtime looks at it.
+      expect([101, 400]).toContain(status);
     });
 
     test('FEED-17 unknown paths are 404, other methods 405', async () => {
