@@ -16,12 +16,12 @@ const BLANK = encodeUtf8(' ');
 const encoded = new WeakMap<readonly Frame[], Uint8Array<ArrayBuffer>>();
 
 /**
- * The body of the answer. `follow` opens the session when all of the past was sent; null ends the stream there. Of the past no more is
- * read than the client takes.
+ * The body of the answer. `follow` opens the session when all of the past was sent; without one, or when it opens none, the stream ends
+ * there. Of the past no more is read than the client takes.
  */
 export function lineStream(
   past: EventReader,
-  follow: ((socket: FeedSocket) => FeedConnection) | null,
+  follow: ((socket: FeedSocket) => FeedConnection | null) | null,
 ): ReadableStream<Uint8Array> {
   let connection: FeedConnection | null = null;
   let isCancelled = false;
@@ -35,10 +35,9 @@ export function lineStream(
           controller.enqueue(encodeUtf8(events.map(({ text }) => lineOf(text)).join('')));
           return;
         }
-        if (follow === null) {
-          controller.close();
-        } else if (connection === null) {
-          connection = follow(toFeedSocket(controller));
+        if (connection === null) {
+          connection = follow?.(toFeedSocket(controller)) ?? null;
+          if (connection === null) controller.close();
         } else {
           // The runtime may ask for more from within `enqueue`, where the feed is in the middle of sending.
           await Promise.resolve();

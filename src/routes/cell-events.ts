@@ -4,7 +4,7 @@ import { stream } from '../http.ts';
 import { READ_TIMEOUT_MS } from '../limits.ts';
 import { lineStream } from '../line-stream.ts';
 import type { EventScope } from '../model.ts';
-import { EventLogError } from '../ports.ts';
+import { EventLogError, type FeedSocket } from '../ports.ts';
 import { ProblemError } from '../problems.ts';
 import { parseUnsigned, queryParameters } from '../query.ts';
 import { EVENT_SUBJECTS } from '../subjects.ts';
@@ -40,7 +40,9 @@ export function cellEventRoutes(register: Register, answer: Answer): void {
             : await startOfTail(controlPlane, scope, { ...range, count: tail, signal });
         const past = new EventReader(controlPlane, scope, Math.min(after, cursor), cursor);
         const request = { since: cursor, filter: EVENT_SUBJECTS, scope, epoch };
-        const body = lineStream(past, isFollowing ? (socket) => feed.open(socket, request) : null);
+        // The past takes a while, in which others may have come; 503 is said no more then.
+        const follow = (socket: FeedSocket) => (feed.isFull ? null : feed.open(socket, request));
+        const body = lineStream(past, isFollowing ? follow : null);
         return stream(body, 'application/x-ndjson');
       });
     });

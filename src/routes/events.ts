@@ -80,8 +80,9 @@ function streamEvents(c: RequestContext, answer: Answer): Response | Promise<Res
   return answer(c, ({ controlPlane }) => {
     const scope = scopeOf(controlPlane.state, query.formation);
     return orUnavailable(async () => {
-      requireRoom(controlPlane.feed);
       requireServable(request, await controlPlane.log.bounds());
+      // Right before the session opens: meanwhile others may have.
+      requireRoom(controlPlane.feed);
       // hono answers HEAD with GET's handler.
       return stream(
         method === 'HEAD'

@@ -145,5 +145,14 @@ export function sessionLimitSuite(rig: () => Rig): void {
       await next.whenSequence(seq);
       await Promise.all([...clients, next].map((client) => client.close()));
     });
+
+    test('FEED-35 of many at once, no more are let in', async () => {
+      const { http } = rig();
+      const streams = await Promise.all(Array.from({ length: 12 }, () => EventStreamClient.open(http)));
+      const statuses = streams.map(({ status }) => status);
+      for (const stream of streams) stream.close();
+      expect(statuses.filter((status) => status === 200).length).toBeLessThanOrEqual(3);
+      expect(new Set(statuses)).toEqual(new Set([200, 503]));
+    });
   });
 }
