@@ -102,10 +102,15 @@ function decodeToken(token: string): Place | null {
   try {
     const text = decodeUtf8(fromBase64Url(token));
     const parsed = v.safeParse(tokenContent, JSON.parse(text ?? ''));
-    return parsed.success ? parsed.output : null;
+    return parsed.success && isOfOurs(parsed.output) ? parsed.output : null;
   } catch {
     return null;
   }
+}
+
+/** A digest behind less than the beginning that we cut off would have us look at every id for it. */
+function isOfOurs({ after, digest }: Place): boolean {
+  return digest === undefined || after.length === MAX_TOKEN_ID_CHARACTERS;
 }
 
 function digestOf(filters: PagedList['filters']): string {

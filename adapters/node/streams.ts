@@ -12,12 +12,14 @@ const STREAMS: ReadonlySet<string | null> = new Set<StreamType>([
   'application/x-ndjson',
 ]);
 
+/** A media type has no letter case. */
+const EVENTS = /event-stream/i;
 /** The lines of one cell; streams of events are told by what their client accepts. */
 const LINES = /^\/v1\/cells\/[^/]+\/events(?:\?|$)/;
 
 /** Whether the answer to a request may be a stream, as far as the request shows. */
 export function mayStream({ headers, url = '' }: IncomingMessage): boolean {
-  return headers.accept?.includes('event-stream') === true || LINES.test(url);
+  return (headers.accept !== undefined && EVENTS.test(headers.accept)) || LINES.test(url);
 }
 
 /**
