@@ -18,7 +18,7 @@ import type { EventEntry, Position } from './model.ts';
 import type { Clock, EventLog, Log, LogAnchor, LogBounds } from './ports.ts';
 import { unavailable } from './problems.ts';
 import { advance, beginAt, evolve, initialState, type ProjectionState, retain } from './projection.ts';
-import { type EventSigner, NO_SIGNATURES, type Signatures } from './signatures.ts';
+import { type EventSigner, NO_SIGNATURES, type Signatures, trustText } from './signatures.ts';
 import { noteSigner } from './signers.ts';
 import { SkipReport } from './skip-report.ts';
 import { Snapshots } from './snapshots.ts';
@@ -57,6 +57,7 @@ export class ControlPlane implements SnapshotSource {
   readonly #clock: Clock;
   readonly #logger: Log;
   readonly #skipReplay: boolean;
+  readonly #trust: string;
   readonly #checkpoint: Checkpoint | null;
   /** Null where no checkpoint is kept. */
   readonly keeper: CheckpointKeeper | null;
@@ -82,6 +83,7 @@ export class ControlPlane implements SnapshotSource {
     const { signatures = NO_SIGNATURES, skipReplay = false, nextSlice } = options;
     this.reader = new EntryReader(signatures);
     this.signer = signatures.signer;
+    this.#trust = trustText(signatures);
     this.#intake = new Intake(log, this.reader);
     this.#skipReplay = skipReplay;
     // A view that begins at the tail is not the one that a checkpoint holds.
@@ -108,6 +110,11 @@ export class ControlPlane implements SnapshotSource {
   /** The stream's incarnation, the checkpoint's before there is contact; null when neither is known. */
   get epoch(): string | null {
     return this.#bounds?.epoch ?? this.log.anchor?.epoch ?? null;
+  }
+
+  /** What versions count in: at the same sequence, another stream and other keys make another view. */
+  get edition(): string {
+    return `${this.epoch ?? ''}${this.#trust}`;
   }
 
   get cursor(): Position {

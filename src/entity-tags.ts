@@ -1,5 +1,5 @@
-// Entity tags and the conditions on them (RFC 9110, sections 8.8.3 and 13.1). A tag is the sequence of the last change and the
-// stream's incarnation, so that every server on the log has the same.
+// Entity tags and the conditions on them (RFC 9110, sections 8.8.3 and 13.1). A tag is the sequence of the last change and what it
+// counts in, the stream's incarnation under the keys that are configured, so that every server on the log that believes the same has the same.
 import type { Position } from './model.ts';
 import { ProblemError } from './problems.ts';
 
@@ -16,13 +16,13 @@ const NEXT_TAG = new RegExp(String.raw`[\s,]*(${TAG})\s*(?:,|$)`, 'y');
 export const CONDITION_PATTERN = String.raw`^\s*\*\s*$|^[\s,]*${TAG}(?:\s*,[\s,]*${TAG})*[\s,]*$`;
 
 /** Of a representation that is the same, byte for byte, until `version` changes. */
-export function entityTag(epoch: string | null, version: Position): string {
-  return `"${epoch ?? ''}/${version}"`;
+export function entityTag(edition: string, version: Position): string {
+  return `"${edition}/${version}"`;
 }
 
 /** Of one that may differ in what nobody would call a change. */
-export function weakEntityTag(epoch: string | null, version: Position): string {
-  return `W/${entityTag(epoch, version)}`;
+export function weakEntityTag(edition: string, version: Position): string {
+  return `W/${entityTag(edition, version)}`;
 }
 
 /** The condition in `If-Match`, null without one. Throws 400 for what is none: what it was to prevent must not be done. */

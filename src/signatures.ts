@@ -45,6 +45,11 @@ export interface Signatures extends VerificationSettings {
 /** What is done when nothing is configured. */
 export const NO_SIGNATURES: Signatures = { keys: null, signer: null, requireSigned: false, digest: '' };
 
+/** Tells one configuration from another within an entity tag; empty where everything is believed. */
+export function trustText({ digest, requireSigned }: Signatures): string {
+  return digest === '' && !requireSigned ? '' : `;${digest}${requireSigned ? '!' : ''}`;
+}
+
 /** Imports the keys. Rejects with a ConfigError that repeats none of them. */
 export async function importSignatures(config: SignatureConfig): Promise<Signatures> {
   const { verifyKeys, signingKey, requireSigned } = config;

@@ -111,7 +111,7 @@ export class Writer {
     for (;;) {
       const answered = attempts.answered();
       if (answered !== null) return answered;
-      const { state, epoch } = this.#controlPlane;
+      const { state, edition } = this.#controlPlane;
       let formation: Formation;
       try {
         formation = find(state);
@@ -121,7 +121,7 @@ export class Writer {
         throw error;
       }
       if (condition !== null) {
-        const tag = entityTag(epoch, formation.version);
+        const tag = entityTag(edition, formation.version);
         if (!isMatch(condition, tag)) {
           // Another server may have answered with a tag that this view has not reached yet.
           if (await attempts.isRenewed()) continue;

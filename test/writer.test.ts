@@ -312,7 +312,7 @@ describe('writer', () => {
   });
 
   describe('a write with a condition', () => {
-    const tagOf = (id: string) => entityTag(controlPlane.epoch, formation(id).version);
+    const tagOf = (id: string) => entityTag(controlPlane.edition, formation(id).version);
 
     it('OUT-18 is made when the record is still the one', async () => {
       const id = await create('web');

@@ -21,16 +21,16 @@ export function cellRoutes(register: Register, answer: Answer): void {
     const page = parsePage({ list: 'cells', filters: [filter.state ?? null, spelled] }, query);
     if (page === null && query.state === undefined && formation === undefined) {
       return answer(c, (server) => {
-        const { snapshots, state, epoch } = server.controlPlane;
-        return view(c, server, entityTag(epoch, state.cellsVersion), () => snapshots.cells());
+        const { snapshots, state, edition } = server.controlPlane;
+        return view(c, server, entityTag(edition, state.cellsVersion), () => snapshots.cells());
       });
     }
     return answer(c, (server) => {
-      const { snapshots, state, epoch } = server.controlPlane;
+      const { snapshots, state, epoch, edition } = server.controlPlane;
       requireEpoch(page?.place ?? null, epoch);
       // Whom a name stands for may change with any formation.
       const version = Math.max(state.cellsVersion, formation === undefined ? 0 : state.formationsVersion);
-      return view(c, server, entityTag(epoch, version), () => {
+      return view(c, server, entityTag(edition, version), () => {
         const of =
           formation === undefined
             ? {}
@@ -43,11 +43,11 @@ export function cellRoutes(register: Register, answer: Answer): void {
 
   register('GET', '/v1/cells/{id}', (c) =>
     answer(c, (server) => {
-      const { snapshots, state, epoch } = server.controlPlane;
+      const { snapshots, state, edition } = server.controlPlane;
       const id = c.req.param('id');
       const cell = state.cells.get(id);
       if (cell === undefined) throw new ProblemError('not-found', `cell "${excerpt(id)}" is not known`);
-      return view(c, server, entityTag(epoch, cell.version), () => snapshots.cell(cell));
+      return view(c, server, entityTag(edition, cell.version), () => snapshots.cell(cell));
     }),
   );
 }

@@ -61,9 +61,9 @@ export function formationRoutes(register: Register, answer: Answer): void {
     const query = queryParameters(c.req.url, ['limit', 'continue']);
     const page = parsePage({ list: 'formations', filters: [] }, query);
     return answer(c, (server) => {
-      const { snapshots, state, epoch } = server.controlPlane;
+      const { snapshots, state, epoch, edition } = server.controlPlane;
       // The body's cursor moves with every event; the formations may be those that the client has.
-      const tag = weakEntityTag(epoch, state.formationsVersion);
+      const tag = weakEntityTag(edition, state.formationsVersion);
       if (page === null) return view(c, server, tag, () => snapshots.formations(epoch));
       requireEpoch(page.place, epoch);
       return view(c, server, tag, () => snapshots.formationsPage(page, epoch));
@@ -133,8 +133,8 @@ export function formationRoutes(register: Register, answer: Answer): void {
 }
 
 function record(c: RequestContext, server: Server, formation: Formation): Response {
-  const { snapshots, epoch } = server.controlPlane;
-  return view(c, server, entityTag(epoch, formation.version), () => snapshots.formation(formation));
+  const { snapshots, edition } = server.controlPlane;
+  return view(c, server, entityTag(edition, formation.version), () => snapshots.formation(formation));
 }
 
 function knownId(state: ProjectionState, id: string): Formation {

@@ -152,6 +152,23 @@ export function signedSuite(
       follower.close();
     });
 
+    test('HTTP-62 a view without a key that was revoked is another one, whatever its version', async () => {
+      const before = await start(VERIFYING);
+      await rig.publish(
+        await signed(cellStarted('revoked'), { kid: HMAC }),
+        await signed(cellStarted('kept'), { kid: ED25519 }),
+      );
+      const ask = (etag = '') => rig.http.get('/v1/cells', { headers: { 'if-none-match': etag } });
+      const etag = (await ask()).headers['etag'] ?? '';
+      expect((await ask(etag)).status).toBe(304);
+      await before.stop();
+      const { [HMAC]: _, ...others } = JSON.parse(VERIFY_KEYS) as Record<string, string>;
+      await start({ CELLOS_EVENT_VERIFY_KEYS: JSON.stringify(others) });
+      const after = await ask(etag);
+      expect(after.status).toBe(200);
+      expect((JSON.parse(after.text) as { id: string }[]).map(({ id }) => id)).toEqual(['kept']);
+    });
+
     test('SIG-9 SIG-10 REQUIRE_SIGNED: unsigned events do nothing, its own are signed', async () => {
       const server = await start(STRICT);
       const name = unique();
