@@ -18,7 +18,7 @@ import type { EventEntry, Position } from './model.ts';
 import type { Clock, EventLog, Log, LogAnchor, LogBounds } from './ports.ts';
 import { unavailable } from './problems.ts';
 import { advance, beginAt, evolve, initialState, type ProjectionState, retain } from './projection.ts';
-import { type EventSigner, NO_SIGNATURES, type Signatures, trustText } from './signatures.ts';
+import { type EventSigner, NO_SIGNATURES, type Signatures } from './signatures.ts';
 import { noteSigner } from './signers.ts';
 import { SkipReport } from './skip-report.ts';
 import { Snapshots } from './snapshots.ts';
@@ -57,7 +57,6 @@ export class ControlPlane implements SnapshotSource {
   readonly #clock: Clock;
   readonly #logger: Log;
   readonly #skipReplay: boolean;
-  readonly #trust: string;
   readonly #checkpoint: Checkpoint | null;
   /** Null where no checkpoint is kept. */
   readonly keeper: CheckpointKeeper | null;
@@ -83,7 +82,6 @@ export class ControlPlane implements SnapshotSource {
     const { signatures = NO_SIGNATURES, skipReplay = false, nextSlice } = options;
     this.reader = new EntryReader(signatures);
     this.signer = signatures.signer;
-    this.#trust = trustText(signatures);
     this.#intake = new Intake(log, this.reader);
     this.#skipReplay = skipReplay;
     // A view that begins at the tail is not the one that a checkpoint holds.
@@ -114,7 +112,7 @@ export class ControlPlane implements SnapshotSource {
 
   /** What versions count in: at the same sequence, another stream and other keys make another view. */
   get edition(): string {
-    return `${this.epoch ?? ''}${this.#trust}`;
+    return `${this.epoch ?? ''}${this.reader.trust}`;
   }
 
   get cursor(): Position {
@@ -129,11 +127,6 @@ export class ControlPlane implements SnapshotSource {
   /** Whether requests are answered; until then they get a 503 with the progress. */
   get serving(): boolean {
     return this.#lifecycle.serving;
-  }
-
-  /** Whether the view follows the log just now, with nothing of it left to be read. */
-  get isLive(): boolean {
-    return this.#lifecycle.phase === 'live';
   }
 
   /** For the 503 of a server that is not ready: cursor and the tail's sequence when last seen. */
@@ -180,11 +173,8 @@ export class ControlPlane implements SnapshotSource {
   }
 
   /** Resolves when requests are answered, when it is known that this takes longer than one slice, or after `ms`. */
-  async whenAnswerable(ms: number): Promise<void> {
-    const late = Promise.withResolvers<void>();
-    const cancel = this.#clock.after(ms, late.resolve);
-    await Promise.race([this.#lifecycle.whenAnswerable(), late.promise]);
-    cancel();
+  whenAnswerable(ms: number): Promise<void> {
+    return this.#lifecycle.whenAnswerable(this.#clock, ms);
   }
 
   /**
@@ -300,8 +290,8 @@ export class ControlPlane implements SnapshotSource {
   }
 
   #overdue(): void {
-    const isUnheard = this.#lifecycle.phase === 'starting';
-    if (isUnheard) this.#logger.warn('answering reads from what there is until the event log can be reached');
+    if (this.phase === 'starting')
+      this.#logger.warn('answering reads from what there is until the event log can be reached');
     this.#lifecycle.apply('overdue');
   }
 }

@@ -6,7 +6,7 @@ import { MAX_KEY_ID_CHARACTERS, SIGNATURES_AT_ONCE } from './limits.ts';
 import type { EventEntry, SignatureOutcome, SignatureVerdict } from './model.ts';
 import type { LogEntry } from './ports.ts';
 import { compareMoments, type Moment, parseMoment } from './rfc3339.ts';
-import { type EventKey, NO_SIGNATURES, type Signatures } from './signatures.ts';
+import { type EventKey, NO_SIGNATURES, type Signatures, trustText } from './signatures.ts';
 import {
   coveredByOlder,
   type Envelope,
@@ -50,7 +50,12 @@ export class EntryReader {
   /** Those that wait until fewer are verified at once, the first one first. */
   readonly #waiting = new Fifo<() => void>();
 
-  constructor({ keys, requireSigned }: Signatures = NO_SIGNATURES) {
+  /** Tells what is believed here from what is believed under other keys; empty where everything is. */
+  readonly trust: string;
+
+  constructor(signatures: Signatures = NO_SIGNATURES) {
+    const { keys, requireSigned } = signatures;
+    this.trust = trustText(signatures);
     this.#requireSigned = requireSigned;
     this.#keys = keys;
     for (const [kid, key] of keys ?? []) {

@@ -1,4 +1,5 @@
 // The control plane's lifecycle as a full table: what the log reports decides what requests may be answered.
+import type { Clock } from './ports.ts';
 
 /**
  * starting: no contact with the log yet. replaying: connected, the view is not complete. live: the view is at the tail.
@@ -106,8 +107,11 @@ export class Lifecycle {
     return this.serving ? Promise.resolve() : this.#whenServing.promise;
   }
 
-  /** Resolves when requests are answered, or when it is known that this takes longer than one slice. */
-  whenAnswerable(): Promise<void> {
-    return Promise.race([this.whenServing(), this.#whenSliced.promise]);
+  /** Resolves when requests are answered, when it is known that this takes longer than one slice, or after `ms`. */
+  async whenAnswerable(clock: Pick<Clock, 'after'>, ms: number): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const cancel = clock.after(ms, late.resolve);
+    await Promise.race([this.whenServing(), this.#whenSliced.promise, late.promise]);
+    cancel();
   }
 }

@@ -72,7 +72,8 @@ export class WriteAttempts {
    * log may do it. Throws 503 when that is not possible.
    */
   async requireKnowledge(): Promise<void> {
-    if (this.#controlPlane.isLive || this.#context.mark === null || this.answered() !== null) return;
+    if (this.#controlPlane.phase === 'live' || this.#context.mark === null || this.answered() !== null)
+      return;
     this.isCurrent = await this.#controlPlane.whenCurrent(this.#signal);
     this.requireCertainty();
   }
