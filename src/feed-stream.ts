@@ -1,15 +1,19 @@
 // A session of the feed without a WebSocket: a stream of server-sent events (WHATWG HTML, section 9.2). The same sessions, told
-// apart by their socket alone; what a client has not taken yet is what waits in the stream.
+// apart by their socket alone.
 import { MAX_SOCKET_BUFFER_BYTES } from './limits.ts';
 import type { FeedConnection, FeedSocket, Frame } from './ports.ts';
-import { CLOSE } from './problems.ts';
+import { StreamFormat } from './stream-format.ts';
 import { encodeUtf8 } from './utf8.ts';
 
 /** How long a client waits before it comes back, in milliseconds; browsers would take some seconds. */
 const OPENING = encodeUtf8('retry: 1000\n\n');
 const LINE_END = /\r\n|\r|\n/;
 
-const encoded = new WeakMap<readonly Frame[], Uint8Array<ArrayBuffer>>();
+/** A heartbeat is a comment, and the cursor, which a client sends back as Last-Event-ID although its filter has left out everything since. */
+const EVENT_STREAM = new StreamFormat(
+  (frames) => frames.map(eventOf).join(''),
+  (cursor) => `:\nid: ${cursor}\n\n`,
+);
 
 /** The body of the answer; `open` is called at once, and told when the client leaves. */
 export function eventStream(open: (socket: FeedSocket) => FeedConnection): ReadableStream<Uint8Array> {
@@ -18,7 +22,7 @@ export function eventStream(open: (socket: FeedSocket) => FeedConnection): Reada
     {
       start(controller) {
         controller.enqueue(OPENING);
-        connection = open(toFeedSocket(controller));
+        connection = open(EVENT_STREAM.socket(controller));
       },
       // The runtime asks for more from within `enqueue`, where the feed is in the middle of sending.
       pull: async () => {
@@ -29,36 +33,6 @@ export function eventStream(open: (socket: FeedSocket) => FeedConnection): Reada
     },
     new ByteLengthQueuingStrategy({ highWaterMark: MAX_SOCKET_BUFFER_BYTES }),
   );
-}
-
-function toFeedSocket(controller: ReadableStreamDefaultController<Uint8Array>): FeedSocket {
-  let isOpen = true;
-  const put = (bytes: Uint8Array) => {
-    if (isOpen) controller.enqueue(bytes);
-    return bytes.byteLength;
-  };
-  return {
-    send: (frames) => put(encode(frames)),
-    close(code) {
-      if (!isOpen) return;
-      isOpen = false;
-      // Who takes nothing would not take the end either.
-      if (code === CLOSE.slowConsumer) controller.error(new Error('slow consumer'));
-      else controller.close();
-    },
-    // A comment, and the cursor, which a client sends back as Last-Event-ID although its filter has left out everything since.
-    keepAlive: (cursor) => void put(encodeUtf8(`:\nid: ${cursor}\n\n`)),
-    get bufferedBytes() {
-      return MAX_SOCKET_BUFFER_BYTES - (controller.desiredSize ?? MAX_SOCKET_BUFFER_BYTES);
-    },
-  };
-}
-
-/** Made once for all sessions that are due the same frames. */
-function encode(frames: readonly Frame[]): Uint8Array<ArrayBuffer> {
-  let bytes = encoded.get(frames);
-  if (bytes === undefined) encoded.set(frames, (bytes = encodeUtf8(frames.map(eventOf).join(''))));
-  return bytes;
 }
 
 function eventOf({ seq, text, name }: Frame): string {

@@ -2,18 +2,23 @@
 import { eventTextOf } from './cloudevents.ts';
 import type { EventReader } from './event-reader.ts';
 import { EVENT_LOOKUP_BATCH, MAX_SOCKET_BUFFER_BYTES, READ_TIMEOUT_MS } from './limits.ts';
-import type { FeedConnection, FeedSocket, Frame } from './ports.ts';
-import { CLOSE } from './problems.ts';
+import type { FeedConnection, FeedSocket } from './ports.ts';
 import { eventTextWithin } from './signed-envelopes.ts';
+import { StreamFormat } from './stream-format.ts';
 import { encodeUtf8 } from './utf8.ts';
 
 /** A JSON text has line ends between its tokens alone. */
 const LINE_ENDS = /[\r\n]+/g;
 
-/** Shows that the line is alive, and is white space in front of the next event. */
-const BLANK = encodeUtf8(' ');
-
-const encoded = new WeakMap<readonly Frame[], Uint8Array<ArrayBuffer>>();
+/** Problems have no line: the stream ends. A heartbeat is white space in front of the next event. */
+const LINES = new StreamFormat(
+  (frames) =>
+    frames
+      .filter(({ name }) => name === undefined)
+      .map((frame) => lineOf(eventTextOf(frame)))
+      .join(''),
+  () => ' ',
+);
 
 /**
  * The body of the answer. `follow` opens the session when all of the past was sent; without one, or when it opens none, the stream ends
@@ -36,7 +41,7 @@ export function lineStream(
           return;
         }
         if (connection === null) {
-          connection = follow?.(toFeedSocket(controller)) ?? null;
+          connection = follow?.(LINES.socket(controller)) ?? null;
           if (connection === null) controller.close();
         } else {
           // The runtime may ask for more from within `enqueue`, where the feed is in the middle of sending.
@@ -51,38 +56,6 @@ export function lineStream(
     },
     new ByteLengthQueuingStrategy({ highWaterMark: MAX_SOCKET_BUFFER_BYTES }),
   );
-}
-
-function toFeedSocket(controller: ReadableStreamDefaultController<Uint8Array>): FeedSocket {
-  let isOpen = true;
-  const put = (bytes: Uint8Array) => {
-    if (isOpen && bytes.byteLength > 0) controller.enqueue(bytes);
-    return bytes.byteLength;
-  };
-  return {
-    send: (frames) => put(encode(frames)),
-    close(code) {
-      if (!isOpen) return;
-      isOpen = false;
-      // Who takes nothing would not take the end either.
-      if (code === CLOSE.slowConsumer) controller.error(new Error('slow consumer'));
-      else controller.close();
-    },
-    keepAlive: () => void put(BLANK),
-    get bufferedBytes() {
-      return MAX_SOCKET_BUFFER_BYTES - (controller.desiredSize ?? MAX_SOCKET_BUFFER_BYTES);
-    },
-  };
-}
-
-/** Made once for all sessions that are due the same frames. Problems have no line: the stream ends. */
-function encode(frames: readonly Frame[]): Uint8Array<ArrayBuffer> {
-  let bytes = encoded.get(frames);
-  if (bytes === undefined) {
-    const events = frames.filter(({ name }) => name === undefined);
-    encoded.set(frames, (bytes = encodeUtf8(events.map((frame) => lineOf(eventTextOf(frame))).join(''))));
-  }
-  return bytes;
 }
 
 /** What is shown of an event as it was published: who asks for a cell's events has no use for their signatures. */
