@@ -1,5 +1,6 @@
 // Whose token a request carries: bearer tokens, compared in constant time, from the Authorization header or, for browsers, which
 // cannot set headers on a WebSocket, from a subprotocol (contract, sections 5 and 7). What follows from it is access.ts's.
+import { toBase64url } from './base64url.ts';
 import { encodeUtf8 } from './utf8.ts';
 
 /** The subprotocol that the server selects when a client offers it. */
@@ -36,7 +37,7 @@ export function createAuthenticator(tokens: readonly AccessToken[]): Authenticat
   );
   const byProtocol = createMatcher(
     tokens.map(({ token, principal }) => ({
-      text: PROTOCOL_PREFIX + base64url(byteString(encodeUtf8(token))),
+      text: PROTOCOL_PREFIX + toBase64url(encodeUtf8(token)),
       principal,
     })),
   );
@@ -135,8 +136,4 @@ function equalInConstantTime(presented: string, expected: string): boolean {
 
 function byteString(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => String.fromCharCode(byte)).join('');
-}
-
-function base64url(bytes: string): string {
-  return btoa(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
 }

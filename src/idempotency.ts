@@ -1,5 +1,6 @@
 // Requests that may be sent again: the Idempotency-Key of a write, as it is remembered in the event that the write makes. The
 // log keeps it, so every server on it knows, for as long as the log holds the event.
+import { toBase64url } from './base64url.ts';
 import { MAX_IDEMPOTENCY_KEY_CHARACTERS } from './limits.ts';
 import type { RequestMark } from './model.ts';
 import { ProblemError } from './problems.ts';
@@ -36,8 +37,5 @@ export async function markOf(
 
 async function digestOf(text: string): Promise<string> {
   const bytes = new Uint8Array(await crypto.subtle.digest('SHA-256', encodeUtf8(text)));
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replace('=', '');
+  return toBase64url(bytes);
 }

@@ -2,6 +2,7 @@
 // last record: nothing that is written meanwhile moves it, no server keeps it, and every server on the log can go on there.
 import * as v from 'valibot';
 
+import { fromBase64url, toBase64url } from './base64url.ts';
 import { textDigest } from './ids.ts';
 import { MAX_LIST_RECORDS, MAX_TOKEN_CHARACTERS, MAX_TOKEN_ID_CHARACTERS } from './limits.ts';
 import { ProblemError } from './problems.ts';
@@ -78,7 +79,7 @@ export function nextToken(
     after: lastId.slice(0, MAX_TOKEN_ID_CHARACTERS),
     ...(lastId.length > MAX_TOKEN_ID_CHARACTERS ? { digest: textDigest(lastId) } : {}),
   };
-  return toBase64Url(encodeUtf8(JSON.stringify(place)));
+  return toBase64url(encodeUtf8(JSON.stringify(place)));
 }
 
 /** Whether this is the id that the place is behind, where a place has its beginning and digest alone. */
@@ -100,7 +101,8 @@ function refused(why: string): ProblemError {
 
 function decodeToken(token: string): Place | null {
   try {
-    const text = decodeUtf8(fromBase64Url(token));
+    const bytes = fromBase64url(token);
+    const text = bytes === null ? null : decodeUtf8(bytes);
     const parsed = v.safeParse(tokenContent, JSON.parse(text ?? ''));
     return parsed.success && isOfOurs(parsed.output) ? parsed.output : null;
   } catch {
@@ -115,18 +117,4 @@ function isOfOurs({ after, digest }: Place): boolean {
 
 function digestOf(filters: PagedList['filters']): string {
   return textDigest(JSON.stringify(filters));
-}
-
-function toBase64Url(bytes: Uint8Array): string {
-  return btoa(String.fromCharCode(...bytes))
-    .replaceAll('+', '-')
-    .replaceAll('/', '_')
-    .replaceAll('=', '');
-}
-
-/** Throws for what is none; atob would take white space and padding as well. */
-function fromBase64Url(text: string): Uint8Array {
-  if (!/^[\w-]+$/.test(text)) throw new Error('not base64url');
-  const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
-  return Uint8Array.from(binary, (unit) => unit.charCodeAt(0));
 }

@@ -1,6 +1,7 @@
 // Log lines on their way to stderr. A write is a system call that costs a quarter of a request's answer, so the lines of requests
 // are written together; what is worth more waits for nothing and takes them along, so that the order is kept.
 import type { Clock } from '../../src/ports.ts';
+import { Timer } from '../../src/timer.ts';
 
 /** A process that is killed takes no more than this with it. */
 const MAX_WAIT_MS = 10;
@@ -9,13 +10,12 @@ const MAX_WAITING_CHARACTERS = 64 * 1024;
 
 export class LineWriter {
   readonly #writeLine: (line: string) => void;
-  readonly #clock: Clock;
+  readonly #timer: Timer;
   #waiting = '';
-  #cancelTimer = () => {};
 
   constructor(writeLine: (line: string) => void, clock: Clock) {
     this.#writeLine = writeLine;
-    this.#clock = clock;
+    this.#timer = new Timer(clock, MAX_WAIT_MS, () => this.flush());
   }
 
   /** Writes it at once. */
@@ -28,7 +28,7 @@ export class LineWriter {
   writeSoon(line: string): void {
     if (this.#waiting === '') {
       this.#waiting = line;
-      this.#cancelTimer = this.#clock.after(MAX_WAIT_MS, () => this.flush());
+      this.#timer.start();
     } else {
       this.#waiting += `\n${line}`;
       if (this.#waiting.length > MAX_WAITING_CHARACTERS) this.flush();
@@ -39,7 +39,7 @@ export class LineWriter {
   flush(): void {
     const lines = this.#waiting;
     if (lines === '') return;
-    this.#cancelTimer();
+    this.#timer.stop();
     this.#waiting = '';
     this.#writeLine(lines);
   }
