@@ -74,14 +74,13 @@ export function parseConfig(environment: Environment, capabilities: ConfigCapabi
   const broker = value('CELLOS_NATS_URL') ?? (capabilities.brokerRequired ? null : 'ws://127.0.0.1:9222');
   if (broker === null) throw brokerError("is not set: it names the broker's websocket listener");
   const signatures = parseSignatures(value, capabilities.readTextFile);
-  if (!signatures.ok) throw new ConfigError(signatures.variable, signatures.problem);
   return {
     bind: parseBind(value('CELLOS_SERVER_BIND') ?? '127.0.0.1:8080'),
     broker: parseBroker(broker, value('CELLOS_NATS_CREDS'), capabilities),
     replicas: parseReplicas(value('CELLOS_STREAM_REPLICAS') ?? '1'),
     access,
     skipReplay: skip === '1' || skip === 'true',
-    signatures: signatures.value,
+    signatures,
     checkpoint: parseCheckpoint(value('CELLOS_SERVER_CHECKPOINT'), capabilities),
     maxSessions: whole('CELLOS_SERVER_MAX_SESSIONS', 1, MAX_CONFIGURED_SESSIONS) ?? MAX_SESSIONS,
     ringBytes: whole('CELLOS_SERVER_FEED_RING_BYTES', 0, MAX_CONFIGURED_RING_BYTES),

@@ -1,6 +1,7 @@
 // The CELLOS_EVENT_* variables: which keys verify signed events, and with which one this server signs. Whatever is wrong with them
 // is told without a word of what they hold.
 import { fromBase64url } from './base64url.ts';
+import { ConfigError } from './environment.ts';
 import { outlineOf } from './json-text.ts';
 import { MAX_KEY_ID_CHARACTERS, MAX_KEYS } from './limits.ts';
 
@@ -26,12 +27,6 @@ export interface SignatureConfig {
   readonly requireSigned: boolean;
 }
 
-/** A variable that cannot be worked with, and the rest of a sentence that begins with its name. */
-interface SignatureRefusal {
-  readonly variable: string;
-  readonly problem: string;
-}
-
 export const VERIFY_KEYS = 'CELLOS_EVENT_VERIFY_KEYS';
 const VERIFY_KEYS_PATH = 'CELLOS_EVENT_VERIFY_KEYS_PATH';
 const REQUIRE_SIGNED = 'CELLOS_EVENT_REQUIRE_SIGNED';
@@ -42,39 +37,37 @@ const HMAC_PREFIX = 'hmac-sha256:';
 const ON = /^(?:1|true|yes|on)$/i;
 const OFF = /^(?:0|false|no|off)$/i;
 
-type Parsed<Value> =
-  | { readonly ok: true; readonly value: Value }
-  | ({ readonly ok: false } & SignatureRefusal);
-
-/** `value` gives a variable's text, null when it is unset or blank; `readTextFile` is absent where there is no file system. */
+/**
+ * `value` gives a variable's text, null when it is unset or blank; `readTextFile` is absent where there is no file system. Throws
+ * ConfigError for the first variable that does not fit.
+ */
 export function parseSignatures(
   value: (name: string) => string | null,
   readTextFile: ((path: string) => string) | undefined,
-): Parsed<SignatureConfig> {
+): SignatureConfig {
   const required = value(REQUIRE_SIGNED) ?? 'off';
   const requireSigned = ON.test(required);
   // A slip of the pen should not let unsigned events count.
   if (!requireSigned && !OFF.test(required)) {
-    return refuse(REQUIRE_SIGNED, 'is none of 1, true, yes, on, 0, false, no, off');
+    throw new ConfigError(REQUIRE_SIGNED, 'is none of 1, true, yes, on, 0, false, no, off');
   }
   const set = findKeySet(value(VERIFY_KEYS), value(VERIFY_KEYS_PATH), readTextFile);
-  if (set !== null && !set.ok) return set;
-  const verifyKeys = set === null ? null : parseKeySet(set.value.variable, set.value.text);
-  if (verifyKeys !== null && !verifyKeys.ok) return verifyKeys;
+  const verifyKeys = set === null ? null : parseKeySet(set);
   const signing = value(SIGNING_KEY);
   const signingKey = signing === null ? null : parseSigningKey(signing);
-  if (signingKey !== null && !signingKey.ok) return signingKey;
   if (requireSigned && signingKey === null) {
-    return refuse(SIGNING_KEY, `is not set, but ${REQUIRE_SIGNED} is: this server could not write anything`);
+    throw new ConfigError(
+      SIGNING_KEY,
+      `is not set, but ${REQUIRE_SIGNED} is: this server could not write anything`,
+    );
   }
-  return {
-    ok: true,
-    value: { verifyKeys: verifyKeys?.value ?? null, signingKey: signingKey?.value ?? null, requireSigned },
-  };
+  return { verifyKeys, signingKey, requireSigned };
 }
 
-function refuse(variable: string, problem: string): { ok: false } & SignatureRefusal {
-  return { ok: false, variable, problem };
+/** A key set with the variable that it comes from. */
+interface KeySetText {
+  readonly variable: string;
+  readonly text: string;
 }
 
 /** Null when none is configured. */
@@ -82,29 +75,29 @@ function findKeySet(
   text: string | null,
   path: string | null,
   readTextFile: ((path: string) => string) | undefined,
-): Parsed<{ variable: string; text: string }> | null {
-  if (path === null) return text === null ? null : { ok: true, value: { variable: VERIFY_KEYS, text } };
+): KeySetText | null {
+  if (path === null) return text === null ? null : { variable: VERIFY_KEYS, text };
   // A key taken out of the one and left in the other would still be good.
   if (text !== null)
-    return refuse(VERIFY_KEYS_PATH, `is set beside ${VERIFY_KEYS}: there is one set of keys`);
+    throw new ConfigError(VERIFY_KEYS_PATH, `is set beside ${VERIFY_KEYS}: there is one set of keys`);
   if (readTextFile === undefined) {
-    return refuse(
+    throw new ConfigError(
       VERIFY_KEYS_PATH,
       `is set, but there is no file system here: ${VERIFY_KEYS} takes the keys themselves`,
     );
   }
   try {
-    return { ok: true, value: { variable: VERIFY_KEYS_PATH, text: readTextFile(path) } };
+    return { variable: VERIFY_KEYS_PATH, text: readTextFile(path) };
   } catch (error) {
     // It may be the keys instead of their path, so it is not repeated.
-    return refuse(
+    throw new ConfigError(
       VERIFY_KEYS_PATH,
       `names a file that cannot be read (${(error as { code?: string }).code ?? 'unreadable'})`,
     );
   }
 }
 
-function parseKeySet(variable: string, text: string): Parsed<ReadonlyMap<string, VerifyKey>> {
+function parseKeySet({ variable, text }: KeySetText): ReadonlyMap<string, VerifyKey> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -112,28 +105,31 @@ function parseKeySet(variable: string, text: string): Parsed<ReadonlyMap<string,
     value = null;
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    return refuse(variable, 'is not a JSON object of key ids and keys');
+    throw new ConfigError(variable, 'is not a JSON object of key ids and keys');
   }
   const entries = Object.entries(value);
   // Whoever takes a key out would take out one of the two.
-  if (outlineOf(text).keys[1] !== entries.length) return refuse(variable, 'names a key id twice');
+  if (outlineOf(text).keys[1] !== entries.length) throw new ConfigError(variable, 'names a key id twice');
   if (entries.length === 0)
-    return refuse(variable, 'holds no key: leave it unset to take signed events as they are');
-  if (entries.length > MAX_KEYS) return refuse(variable, `holds more than ${MAX_KEYS} keys`);
+    throw new ConfigError(variable, 'holds no key: leave it unset to take signed events as they are');
+  if (entries.length > MAX_KEYS) throw new ConfigError(variable, `holds more than ${MAX_KEYS} keys`);
   const keys = new Map<string, VerifyKey>();
   for (const [at, [kid, spelled]] of entries.entries()) {
     // Somebody may have put key and id the wrong way round, so neither is repeated.
     const key = `key ${at + 1} of ${entries.length}`;
     if (!isKeyId(kid))
-      return refuse(variable, `has an id of ${key} that is not 1 to ${MAX_KEY_ID_CHARACTERS} characters`);
+      throw new ConfigError(
+        variable,
+        `has an id of ${key} that is not 1 to ${MAX_KEY_ID_CHARACTERS} characters`,
+      );
     const parsed = typeof spelled === 'string' ? parseVerifyKey(spelled) : null;
     if (parsed === null) {
       const shape = `${ED25519_BYTES} bytes (Ed25519) or ${HMAC_PREFIX} and a secret, in base64url`;
-      return refuse(variable, `has a ${key} that is not ${shape}`);
+      throw new ConfigError(variable, `has a ${key} that is not ${shape}`);
     }
     keys.set(kid, parsed);
   }
-  return { ok: true, value: keys };
+  return keys;
 }
 
 function isKeyId(kid: string): boolean {
@@ -147,18 +143,18 @@ function parseVerifyKey(text: string): VerifyKey | null {
   return { algorithm: isSecret ? 'hmac-sha256' : 'ed25519', bytes };
 }
 
-function parseSigningKey(text: string): Parsed<SigningKey> {
+function parseSigningKey(text: string): SigningKey {
   // An id may hold colons, base64url does not.
   const colon = text.lastIndexOf(':');
   const kid = text.slice(0, Math.max(colon, 0));
   const seed = keyBytes(text.slice(colon + 1));
   if (!isKeyId(kid) || seed?.byteLength !== ED25519_BYTES) {
-    return refuse(
+    throw new ConfigError(
       SIGNING_KEY,
       `is not a key id, a colon and ${ED25519_BYTES} bytes (an Ed25519 seed) in base64url`,
     );
   }
-  return { ok: true, value: { kid, seed } };
+  return { kid, seed };
 }
 
 /** Tools pad what they print, so that is taken as well. */

@@ -1,7 +1,7 @@
 // Keys and signatures by Web Crypto: the configured set, imported once at the start, verifies what supervisors and other servers have
 // signed; this server's own key signs what it writes.
 import { fromBase64url, toBase64url } from './base64url.ts';
-import { ConfigError } from './config.ts';
+import { ConfigError } from './environment.ts';
 import {
   type SignatureAlgorithm,
   type SignatureConfig,

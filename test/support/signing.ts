@@ -91,7 +91,5 @@ function canonical(value: unknown): string {
 
 /** What a server makes of such an environment. */
 export async function signaturesOf(environment: Readonly<Record<string, string>>): Promise<Signatures> {
-  const parsed = parseSignatures((name) => environment[name] ?? null, undefined);
-  if (!parsed.ok) throw new Error(`${parsed.variable} ${parsed.problem}`);
-  return importSignatures(parsed.value);
+  return importSignatures(parseSignatures((name) => environment[name] ?? null, undefined));
 }
